@@ -44,6 +44,11 @@ all:
 .DELETE_ON_ERROR:
 .SECONDARY:
 
+define link
+@mkdir -p $(@D)
+@echo "  LINK  $@"
+@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_all)
+endef
 # $(call library,NAME,SOURCES): build/.../libNAME.a
 define library
 $(B)/lib$(1).a: $(patsubst %.c,$(B)/%.o,$(2))
@@ -52,12 +57,14 @@ endef
 # $(call program,NAME,SOURCES,LIBRARIES in link order): build/.../bin/NAME
 define program
 $(B)/bin/$(1): $(patsubst %.c,$(B)/%.o,$(2)) $(patsubst %,$(B)/lib%.a,$(3))
+	$$(link)
 PROGRAMS += $(B)/bin/$(1)
 LIB_SOURCES += $(2)
 endef
 # $(call test_program,NAME,SOURCES,LIBRARIES): build/.../tests/NAME
 define test_program
 $(B)/tests/$(1): $(patsubst %.c,$(B)/%.o,$(2)) $(patsubst %,$(B)/lib%.a,$(3))
+	$$(link)
 TEST_PROGRAMS += $(B)/tests/$(1)
 TEST_SOURCES += $(2)
 endef
@@ -74,10 +81,6 @@ $(B)/lib%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	@$(AR) rcsD $@ $^
-$(B)/bin/% $(B)/tests/%:
-	@mkdir -p $(@D)
-	@echo "  LINK  $@"
-	@$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_all)
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
