@@ -61,11 +61,11 @@ $(B)/bin/$(1): $(patsubst %.c,$(B)/%.o,$(2)) $(patsubst %,$(B)/lib%.a,$(3))
 PROGRAMS += $(B)/bin/$(1)
 LIB_SOURCES += $(2)
 endef
-# $(call test_program,NAME,SOURCES,LIBRARIES): build/.../tests/NAME
+# $(call test_program,NAME,SOURCES,LIBRARIES): build/.../test-bin/NAME
 define test_program
-$(B)/tests/$(1): $(patsubst %.c,$(B)/%.o,$(2)) $(patsubst %,$(B)/lib%.a,$(3))
+$(B)/test-bin/$(1): $(patsubst %.c,$(B)/%.o,$(2)) $(patsubst %,$(B)/lib%.a,$(3))
 	$$(link)
-TEST_PROGRAMS += $(B)/tests/$(1)
+TEST_PROGRAMS += $(B)/test-bin/$(1)
 TEST_SOURCES += $(2)
 endef
 

@@ -33,6 +33,13 @@ rb_err_class rb_err_class_of(rb_err err);
 
 #define RB_MUST_USE __attribute__((warn_unused_result))
 
+/** Drop an error on purpose: clean-up on the way out of a failure that is reported already. */
+static inline void
+rb_ignore(rb_err err)
+{
+    (void)err;
+}
+
 /** Return from the calling function with the error of `expr`, if it has one. */
 #define RB_TRY(expr)                 \
     do {                             \
