@@ -39,6 +39,9 @@ ALL_CFLAGS  = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DRB_VERSION='"$(VER
 ALL_LDFLAGS = $(LDFLAGS_$(PROFILE)) -Wl,--as-needed $(LDFLAGS)
 LDLIBS_all  := -lcurl -ljansson -lsqlite3 -lmicrohttpd -ldivsufsort -lmbedtls -lmbedx509 -lmbedcrypto -lbz2 -lz -lm
 
+# Recursive makes use all processors, unless the caller has said how many.
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .PHONY: all
 all:
 .DELETE_ON_ERROR:
@@ -89,10 +92,10 @@ $(B)/%.o: %.c
 
 all: $(PROGRAMS) ## Build the programs
 
-.PHONY: help clean install
+.PHONY: help clean
 help: ## This list
 	@echo "Riverbank $(VERSION). Programs are built into $(B)/bin (PROFILE=release, debug or asan)."
-	@awk -F ':.*## ' '/^[a-zA-Z_-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(filter-out %.d,$(MAKEFILE_LIST))
 
 clean: ## Remove build/
 	rm -rf build

@@ -4,15 +4,47 @@ TEST_LIBS := forge ota rpk tuf boot host core
 $(eval $(call test_program,unit,$(sort $(wildcard tests/unit/*_test.c tests/support/*.c)),$(TEST_LIBS)))
 $(eval $(call test_program,power,$(sort $(wildcard tests/power/*_test.c tests/support/*.c)),$(TEST_LIBS)))
 
-.PHONY: tests unit power cli kill e2e
+# Suites are quiet about what passes only in their number: each prints PASS, FAIL or SKIP lines and tests/run counts.
+CHECK_SUITES := layers unit power cli kill e2e
+
+.PHONY: tests check unit power cli kill e2e layers asan mutants lint bench ci deps demo
 tests: $(PROGRAMS) $(TEST_PROGRAMS)
+
+check: ## Build and test everything (installs Debian packages that are missing)
+	@tests/deps build check
+	@$(MAKE) --no-print-directory $(PARALLEL) all tests
+	@tests/run $(B) $(CHECK_SUITES)
 unit: tests ## Unit tests (T=filter)
 	@tests/run $(B) unit
-power: tests ## Every flash operation torn in every way
+power: tests ## Every flash operation torn in every way (T=filter)
 	@tests/run $(B) power
-cli: tests ## Command lines against their recorded output (UPDATE=1 rewrites)
+cli: tests ## Command lines against their recorded output (T=filter, UPDATE=1 rewrites)
 	@tests/run $(B) cli
-kill: tests ## Programs killed at every step
+kill: tests ## Programs killed at every step (T=filter)
 	@tests/run $(B) kill
-e2e: tests ## Whole updates over HTTP
+e2e: tests ## Whole updates over HTTP (T=filter)
 	@tests/run $(B) e2e
+layers: ## Who may include from whom
+	@tests/run $(B) layers
+asan: ## Unit, power and command-line tests with address and undefined-behaviour checks
+	@tests/run $(B) asan
+mutants: ## Seeded bugs: each must be caught by the test it names (T=filter)
+	@tests/run $(B) mutants.py
+lint: ## Analysers and bans on the sources, hardening of the programs
+	@tests/run $(B) lint
+bench: ## Numbers: delta sizes, agent memory, bootloader size
+	@tests/deps build check
+	@$(MAKE) --no-print-directory $(PARALLEL) all tests
+	@tests/bench.sh $(B)
+demo: ## From keys to a booted update and an installed package (OLD=, NEW=, RPK= take your files; KEEP=1)
+	@tests/deps build
+	@$(MAKE) --no-print-directory $(PARALLEL) all
+	@tests/demo/demo.sh $(B)
+ci: ## The long proofs: asan, mutants, lint, reproducible build, complete kill sweeps
+	@tests/deps build check ci
+	@$(MAKE) --no-print-directory $(PARALLEL) all tests
+	@tests/run $(B) $(CI_SUITES)
+deps: ## Install the Debian packages that are missing
+	@tests/deps build check ci
+
+CI_SUITES := lint reproducible asan complete mutants.py

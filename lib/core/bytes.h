@@ -64,7 +64,7 @@ bool rb_all(const void *data, size_t len, uint8_t v);
 void rb_copy(void *to, const void *from, size_t len);
 void rb_fill(void *to, uint8_t v, size_t len);
 
-/** CRC-32 (IEEE 802.3, reflected 0xEDB88320, as in zip) of `len` bytes; `crc` is 0 or an earlier result to go on from. */
+/** CRC-32 (IEEE 802.3, reflected 0xEDB88320, as in zip) of `len` bytes; `crc` is 0 or an earlier result. */
 uint32_t rb_crc32(uint32_t crc, const void *data, size_t len);
 
 #endif

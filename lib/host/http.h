@@ -21,7 +21,8 @@ struct rb_http_options {
     unsigned connect_timeout_s; /* 0: 15 */
     unsigned stall_s;           /* end a transfer slower than 256 B/s for so long; 0: 30 */
     unsigned attempts;          /* tries per request for RETRY errors, with exponential back-off and jitter; 0: 5 */
-    unsigned backoff_ms;        /* wait before the second try; 0: 500; doubles up to 60 s; a Retry-After up to 300 s wins */
+    unsigned backoff_ms;        /* wait before the second try, doubled up to 60 s; 0: 500. A Retry-After up to 300 s
+                                 * wins */
     void (*retrying)(void *ctx, const char *url, unsigned attempt, unsigned wait_ms, rb_err err); /* may be NULL */
     void *ctx;
 };

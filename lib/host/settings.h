@@ -9,6 +9,7 @@
 #include "lib/core/errors.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define RB_SETTINGS_SIGNERS_MAX 16
