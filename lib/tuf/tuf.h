@@ -21,6 +21,11 @@
 #define RB_TUF_TARGETS_MAX (4u << 20)
 #define RB_TUF_ROOT_STEPS_MAX 64u
 
+/** No device runs this code before it was written: 2026-01-01. The lowest time floor. */
+#ifndef RB_TUF_TIME_BUILD
+#define RB_TUF_TIME_BUILD INT64_C(1767225600)
+#endif
+
 struct rb_tuf;
 
 /** Fetch metadata file `name` ("7.root.json", "timestamp.json", ...) of at most `limit` bytes into `buffer`.
@@ -41,8 +46,12 @@ void rb_tuf_close(struct rb_tuf *tuf);
 
 /**
  * The client workflow. Each file is stored only after it was verified; a failure leaves everything trusted before
- * in place, and the detail names the file.
- * @return RB_OK, RB_ERR_META_*, or an error of `fetch`
+ * in place, and the detail names the file. At most RB_TUF_ROOT_STEPS_MAX new roots are taken; the next refresh goes on
+ * from there. Another process that refreshes the same directory is waited for.
+ *
+ * After success the time floor is at least the time at which the timestamp says it was made (docs/format.md 6.2). It
+ * falls back to RB_TUF_TIME_BUILD only with a root that takes a key from timestamp or snapshot.
+ * @return RB_OK, RB_ERR_META_*, RB_ERR_AGENT_LOCKED, or an error of `fetch`
  */
 RB_MUST_USE
 rb_err rb_tuf_refresh(struct rb_tuf *tuf, rb_tuf_fetch fetch, void *ctx);
@@ -55,8 +64,9 @@ struct rb_tuf_target {
     const json_t *custom; /* borrowed; NULL when there is none */
 };
 
-/** RB_ERR_META_TRUST when no targets metadata is trusted yet, RB_ERR_META_EXPIRED when any of timestamp, snapshot,
- * targets has expired, RB_ERR_TARGET_UNKNOWN. */
+/** RB_ERR_META_TRUST when there is no complete set (each of timestamp, snapshot, targets the one its parent names: the
+ * last refresh failed half-way, or there was none), RB_ERR_META_EXPIRED when any of the three has expired,
+ * RB_ERR_TARGET_UNKNOWN. */
 RB_MUST_USE
 rb_err rb_tuf_target(const struct rb_tuf *tuf, const char *name, struct rb_tuf_target *out);
 
@@ -65,7 +75,8 @@ RB_MUST_USE
 rb_err rb_tuf_each_target(const struct rb_tuf *tuf, rb_err (*visit)(void *ctx, const struct rb_tuf_target *target),
                           void *ctx);
 
-/** Consistent snapshot path below the targets URL: DIR/<sha256>.NAME for DIR/NAME. Caller frees. */
+/** Consistent snapshot path below the targets URL: DIR/<sha256>.NAME for DIR/NAME. Names in trusted metadata are plain
+ * relative paths (lib/tuf/meta.h), so the result needs no quoting. Caller frees. */
 char *rb_tuf_target_path(const struct rb_tuf_target *target);
 
 /** Versions of the trusted files, 0 for what is not there, for reports. */
