@@ -4,3 +4,4 @@ $(eval $(call library,boot,$(sort $(wildcard bootloader/core/*.c))))
 ifneq ($(wildcard bootloader/port/sim/main.c),)
 $(eval $(call program,riverboot-sim,$(sort $(wildcard bootloader/port/sim/*.c)),boot host core))
 endif
+include bootloader/app/module.mk

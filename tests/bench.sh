@@ -7,7 +7,7 @@
 set -u
 build=$1
 tree=$(cd "$(dirname "$0")/.." && pwd)
-export RB_TREE=$tree RB_BIN=$tree/$build/bin LC_ALL=C.UTF-8 TZ=UTC
+export RB_TREE=$tree RB_BIN=$tree/$build/bin RB_APP=$tree/$build/app LC_ALL=C.UTF-8 TZ=UTC
 export PATH="$RB_BIN:$PATH"
 status=0
 

@@ -8,7 +8,7 @@ $(eval $(call test_program,power,$(sort $(wildcard tests/power/*_test.c tests/su
 CHECK_SUITES := layers unit power cli kill e2e
 
 .PHONY: tests check unit power cli kill e2e layers asan mutants lint bench ci deps demo
-tests: $(PROGRAMS) $(TEST_PROGRAMS)
+tests: $(PROGRAMS) $(APPS) $(TEST_PROGRAMS)
 
 check: ## Build and test everything (installs Debian packages that are missing)
 	@tests/deps build check

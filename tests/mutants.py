@@ -41,6 +41,11 @@ RUN_SLACK_S = 60
 say_lock = threading.Lock()
 
 
+def shown(output, limit=2000):
+    """The end of some output, indented so that nobody takes its lines for ours."""
+    return "\n" + "\n".join("    " + line for line in output[-limit:].splitlines())
+
+
 def say(text):
     with say_lock:
         print(text, flush=True)
@@ -183,7 +188,7 @@ def judge(mutant, copy, baseline):
     status, seconds, output = baseline[(mutant.suite, mutant.filter)]
     passed = results(output, "PASS")
     if results(output, "FAIL") or status != 0:
-        return f"FAIL mutant {mutant.name}: {mutant.suite} {mutant.filter} fails without it\n{output[-2000:]}"
+        return f"FAIL mutant {mutant.name}: {mutant.suite} {mutant.filter} fails without it{shown(output)}"
     if not passed:
         skipped = re.search(r"^SKIP \S+ (.*)$", output, re.M)
         if skipped:
@@ -197,7 +202,7 @@ def judge(mutant, copy, baseline):
                 file.write(text)
         built, log = build(copy)
         if not built:
-            return f"FAIL mutant {mutant.name}: does not build\n{log[-2000:]}"
+            return f"FAIL mutant {mutant.name}: does not build{shown(log)}"
         status, output = run(["tests/run", BUILD, mutant.suite], copy, 4 * seconds + RUN_SLACK_S, T=mutant.filter)
     finally:
         for where, (text, _) in files.items():
@@ -242,7 +247,7 @@ def prepare(copies):
         thread.join()
     for copy, built, log in ready:
         if not built:
-            say(f"FAIL mutants: the unchanged tree does not build\n{log[-3000:]}")
+            say(f"FAIL mutants: the unchanged tree does not build{shown(log)}")
             return False
     return len(ready) == len(copies)
 
