@@ -9,15 +9,36 @@
 #include "bootloader/core/policy.h"
 #include "lib/core/loader_config.h"
 
+enum rb_boot_event_kind {
+    RB_BOOT_RECORD,     /* the journal's state: `record` */
+    RB_BOOT_NO_RECORD,  /* the journal holds nothing valid */
+    RB_BOOT_VERIFIED,   /* the image in `slot` is good: `image` */
+    RB_BOOT_REFUSED,    /* the image in `slot` is not: `err` */
+    RB_BOOT_STORED,     /* `record` is in the journal and was read back */
+    RB_BOOT_NOT_STORED, /* it could not be stored: `err` */
+    RB_BOOT_START,      /* next comes the jump to `slot` */
+    RB_BOOT_HALT,       /* no slot is valid */
+};
+
+/** One thing that happened in a boot. Facts only: what people read is the port's business. */
+struct rb_boot_event {
+    enum rb_boot_event_kind kind;
+    uint8_t slot;
+    rb_err err;
+    const struct rb_record *record; /* or NULL */
+    const struct rb_image *image;   /* or NULL */
+};
+
 /** What a port gives the loader. */
 struct rb_port {
     void *ctx;
     const struct rb_flash *flash;
-    /** Where the body of the image in slot `slot` will run from, at least `len` bytes: RAM that the body is copied to
-     * while it is hashed (so that what was verified is what runs), or NULL when it runs in place. */
-    uint8_t *(*load_area)(void *ctx, uint8_t slot, const struct rb_image *image);
-    void (*log)(void *ctx, const char *line); /* one event, without newline; may be NULL */
-    void (*watchdog_start)(void *ctx);        /* before the jump; may be NULL */
+    /** Where the body of the image in slot `slot` will run from, at least body_len bytes: RAM that the body is copied
+     * to while it is hashed (so that what was verified is what runs), or NULL when it runs in place. An error (the
+     * addresses are not allowed on this device, no room) makes the slot BAD. The header is verified already. */
+    rb_err (*load_area)(void *ctx, uint8_t slot, const struct rb_image *image, uint8_t **area);
+    void (*event)(void *ctx, const struct rb_boot_event *event); /* may be NULL */
+    void (*watchdog_start)(void *ctx);                           /* before the jump; may be NULL */
 };
 
 /** What the loader tells the program it starts. */

@@ -19,6 +19,7 @@ enum rb_slot_verdict {
 struct rb_slot_facts {
     enum rb_slot_verdict verdict;
     uint8_t digest[RB_RECORD_DIGEST_LEN]; /* when GOOD */
+    uint32_t security_counter;            /* when GOOD */
 };
 
 enum rb_step_kind {
@@ -43,7 +44,16 @@ struct rb_step {
  *
  * Guarantees, for every input: never BOOT of a slot that is not GOOD; a slot on trial boots at most as often as it
  * has tries, each counted before the jump; a trial whose digest is not the one the journal names does not boot;
- * the floor in `record` is the floor of the view; after at most two CHECK steps the answer is BOOT or HALT.
+ * the floor in `record` is the floor of the view (never lower, without a valid record); after at most two CHECK steps the answer is BOOT or HALT, and HALT
+ * only when both slots are BAD.
+ *
+ * The trial comes first, then the active slot, then, when the active image has gone bad, whatever else is valid: a
+ * device with one good image boots it.
+ *
+ * Without a record the state is made from the images. The journal knew which of two good images had been confirmed;
+ * now nobody does. The one with the higher security counter goes first, on trial, with the other one to fall back to:
+ * if it had been confirmed, it will be confirmed again; if it was the one that does not work, nothing is lost. The
+ * floor becomes the lower counter, so that falling back stays possible, and rises again with the confirm.
  */
 void rb_policy_decide(const struct rb_journal_view *view, const struct rb_slot_facts facts[2], struct rb_step *out);
 
