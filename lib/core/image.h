@@ -27,6 +27,8 @@
 #define RB_IMAGE_HARDWARE_LEN 32u
 #define RB_IMAGE_HARDWARE_MAX 4u /* hardware ids one image may name */
 #define RB_IMAGE_VERSION_LEN 32u
+#define RB_IMAGE_KEY_ID_LEN 8u
+#define RB_IMAGE_KEY_ID_AT 272u /* offset in the header */
 
 enum rb_image_type {
     RB_IMAGE_APP = 1,      /* an ordinary image for slot A or B */
@@ -54,7 +56,7 @@ struct rb_image {
     char hardware[RB_IMAGE_HARDWARE_MAX][RB_IMAGE_HARDWARE_LEN + 1];
     uint8_t body_sha256[RB_SHA256_LEN];
     uint8_t chunk_root[RB_SHA256_LEN]; /* SHA-256 of the chunk table */
-    uint8_t key_id[8];                 /* first bytes of SHA-256 of the signing key's 64 bytes; a hint */
+    uint8_t key_id[RB_IMAGE_KEY_ID_LEN]; /* rb_image_key_id of the signing key */
     uint8_t digest[RB_SHA256_LEN];     /* SHA-256 of header bytes 0..447: the image's identity */
 };
 
@@ -71,18 +73,26 @@ struct rb_image_keys {
     uint32_t count;
 };
 
+/** The first bytes of SHA-256 of a key's 64 bytes. Names the key that signed, so that only that one is tried. */
+void rb_image_key_id(const uint8_t key[RB_P256_KEY_LEN], uint8_t id[RB_IMAGE_KEY_ID_LEN]);
+
+/** Whether a field of `len` bytes is text as versions and hardware ids are: at least one printable ASCII character,
+ * no spaces, then NULs to the end. */
+bool rb_image_text_valid(const char *field, size_t len);
+
 /**
  * Verify the signature over a header, then parse it strictly.
  *
  * Every reserved byte must be zero, every flag known, strings padded with NULs,
- * body_offset the smallest multiple of 4096 that leaves room for the table.
+ * body_offset the smallest multiple of 4096 that leaves room for the table, the
+ * entry address in the body.
  *
  * @return RB_OK
  *         RB_ERR_IMAGE_MAGIC, RB_ERR_IMAGE_VERSION   first 8 bytes; looked at before the signature
  *                                                    only to give a better message
  *         RB_ERR_IMAGE_SIGNATURE                     no key in `keys` verifies
  *         RB_ERR_IMAGE_FIELD                         signed, but a field is out of range
- * Cost: one SHA-256 of 448 bytes and one ECDSA verification a key.
+ * Cost: two SHA-256 of 448 bytes, one of 64 bytes a key, one ECDSA verification.
  */
 RB_MUST_USE
 rb_err rb_image_header_verify(const uint8_t header[RB_IMAGE_HEADER_LEN], const struct rb_image_keys *keys,
@@ -114,9 +124,11 @@ rb_err rb_image_admit(const struct rb_image *image, const struct rb_image_policy
 /** Checks an image that arrives in order, of any split, before anyone keeps it.
  *
  * Feed every byte with rb_image_stream_feed; bytes come back through `emit` in
- * order, in runs that never cross a checked unit, and only after the unit they
- * belong to (header, chunk table, chunk) has been verified. The table is not
- * held: `reread` reads it back from where `emit` put it.
+ * order, in runs that end at multiples of 4096 (or at the image's end), the first
+ * one after the header. The header and each chunk are emitted only after they have
+ * been verified. A table of more than 112 entries is emitted while it is hashed; no
+ * body byte follows unless it matched the root. The table is not held: `reread`
+ * reads it back from where `emit` put it.
  */
 struct rb_image_stream {
     const struct rb_image_keys *keys;
@@ -128,6 +140,7 @@ struct rb_image_stream {
     struct rb_image image; /* valid once `offset` >= RB_IMAGE_HEADER_LEN */
     uint32_t offset;       /* bytes of the image emitted so far */
     uint32_t held;         /* bytes in `unit` */
+    rb_err failed;         /* the first error; given again by every later call */
     struct rb_sha256 body; /* over the emitted body */
     struct rb_sha256 table;
     uint8_t unit[RB_IMAGE_CHUNK_LEN];
@@ -139,12 +152,18 @@ void rb_image_stream_init(struct rb_image_stream *s, const struct rb_image_keys 
                           rb_err (*emit)(void *ctx, uint32_t offset, const uint8_t *data, uint32_t len),
                           rb_err (*reread)(void *ctx, uint32_t offset, uint8_t *out, uint32_t len), void *ctx);
 
+/** Go on with an image of which rb_image_slot_progress found `verified_len` > 0 bytes: call after init, with what it
+ * gave. The next byte to feed is the one at `verified_len`. */
+void rb_image_stream_resume(struct rb_image_stream *s, const struct rb_image *image, uint32_t verified_len,
+                            const struct rb_sha256 *body);
+
 /** RB_OK, an error of rb_image_header_verify or rb_image_admit, RB_ERR_IMAGE_CHUNKS, RB_ERR_IMAGE_BODY,
  * RB_ERR_IMAGE_TRAILING for bytes past the end, or what emit/reread returned. After an error: start over. */
 RB_MUST_USE
 rb_err rb_image_stream_feed(struct rb_image_stream *s, const uint8_t *data, uint32_t len);
 
-/** After the last byte: RB_OK only when the image is complete and its body digest is right. */
+/** After the last byte: RB_OK only when the image is complete and its body digest is right; RB_ERR_IMAGE_SIZE when
+ * bytes are missing, RB_ERR_IMAGE_BODY. The stream is used up. */
 RB_MUST_USE
 rb_err rb_image_stream_finish(struct rb_image_stream *s);
 
@@ -154,17 +173,30 @@ rb_err rb_image_slot_header(const struct rb_flash *flash, uint32_t slot_address,
                             const struct rb_image_policy *policy, struct rb_image *out);
 
 /**
- * How much of an image that was being written to a slot is there and right:
- * 0 when the header is not, else the length of the longest prefix of whole
- * verified units (table, chunks). For continuing after a power cut.
+ * How much of an image that was being written to a slot is there and right, for continuing after a power cut: the
+ * length of the longest verified prefix that ends at a sector boundary of the flash (the sector behind it is erased
+ * again before writing goes on) and holds header and table whole; the image's length when all of it is right; 0 when
+ * header or table is not, which is an answer and no error.
  *
- * @param body  running SHA-256 of the verified part of the body, for going on
+ * @param out   the image; set when *verified_len > 0
+ * @param body  running SHA-256 of the body up to *verified_len, for rb_image_stream_resume
+ * @return RB_OK, or RB_ERR_FLASH_POWER, RB_ERR_FLASH_RANGE. Flash that cannot be read is not verified.
  * Cost: reads the prefix and one chunk; `scratch` is RB_IMAGE_CHUNK_LEN bytes.
  */
 RB_MUST_USE
 rb_err rb_image_slot_progress(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image_keys *keys,
                               const struct rb_image_policy *policy, uint8_t *scratch, struct rb_image *out,
                               uint32_t *verified_len, struct rb_sha256 *body);
+
+/**
+ * Verify table, body and what follows of an image whose header has been verified. Each body byte is read once and is
+ * left in `area` (body_len bytes): what was verified is what runs. `area` NULL: `scratch` is used, the body runs in
+ * place.
+ * @return RB_OK, RB_ERR_IMAGE_CHUNKS, _BODY, _TRAILING, RB_ERR_FLASH_*
+ */
+RB_MUST_USE
+rb_err rb_image_slot_load(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image,
+                          uint8_t *scratch, uint8_t *area);
 
 /** Verify everything of the image in a slot: header, admission, table, body, and that the flash
  * after the image up to the end of its last sector is erased or zero. `scratch` as above.

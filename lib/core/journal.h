@@ -60,14 +60,23 @@ struct rb_journal {
 struct rb_journal_view {
     struct rb_record record;
     uint32_t address;  /* of the record */
-    bool doubtful;     /* a torn or damaged record was seen, or two reads differed: append before relying on it */
+    bool doubtful;     /* append the record again before relying on it: see below */
 };
 
+/** Whether every field is in range and the fields fit each other. */
+bool rb_record_valid(const struct rb_record *record);
+
 /**
- * Find the newest valid record. Reads both sectors twice where a record looks doubtful.
+ * Find the newest valid record.
+ *
+ * It is doubtful when it could be the result of a torn program that happens to read well now, or when a torn program
+ * behind it could read well later: unless it and the valid record before it say the same and read the same several
+ * times, and nothing stands where the next record belongs. So each state is doubtful once, until its second record
+ * is there; the loader writes that one before it starts anything, and everyone else finds a settled state.
+ *
  * @return RB_OK, RB_ERR_JOURNAL_NONE (nothing valid: blank, garbage or unreadable sectors). Never another error:
  *         a sector that cannot be read counts as empty.
- * Cost: two sector reads, 64 bytes of stack at a time.
+ * Cost: one read of both sectors and about 30 reads of 64 bytes; no buffer beyond a few records.
  */
 RB_MUST_USE
 rb_err rb_journal_load(const struct rb_journal *j, struct rb_journal_view *out);
@@ -81,28 +90,32 @@ rb_err rb_journal_load(const struct rb_journal *j, struct rb_journal_view *out);
  * @return RB_OK
  *         RB_ERR_FLASH_*   no position in either sector kept the record; the old one is still current
  *         RB_ERR_ARG       a field out of range, or a floor lower than the current one
- * Cost: one 64-byte program; one sector erase each time a sector is full (every sector_size / 64 records).
+ * Cost: a read of both sectors, one 64-byte program; one sector erase each time a sector is full (every
+ * sector_size / 64 records).
  */
 RB_MUST_USE
 rb_err rb_journal_append(const struct rb_journal *j, const struct rb_record *record);
 
 /** The transitions the agent makes. Each is one append; each refuses with RB_ERR_JOURNAL_STATE what makes no sense. */
 
-/** Put `slot` (not the active one) on trial with `tries` starts, RB_TRIES_MIN..RB_TRIES_MAX. */
+/** Put `slot` (not the active one) on trial with `tries` starts, RB_TRIES_MIN..RB_TRIES_MAX. Arming again before the
+ * first start is fine, with the same image (RB_OK without a write) or another; RB_ERR_JOURNAL_STATE once a trial has
+ * begun: it has to end first. */
 RB_MUST_USE
 rb_err rb_journal_arm(const struct rb_journal *j, uint8_t slot, const uint8_t image_digest[32], uint8_t tries);
 
 /** The image `image_digest`, running from the trial slot, is good: it becomes active and the floor rises to
  * `security_counter` if that is higher, in the same record. Confirming what is confirmed already is RB_OK without a
- * write. RB_ERR_JOURNAL_STATE when another image is on trial or none. */
+ * write (with one when the state is doubtful). RB_ERR_JOURNAL_STATE when another image is on trial or none. */
 RB_MUST_USE
 rb_err rb_journal_confirm(const struct rb_journal *j, const uint8_t image_digest[32], uint32_t security_counter);
 
-/** The image `image_digest` on trial is bad: the next boot starts the active slot. */
+/** The image `image_digest` on trial is bad: the next boot starts the active slot. RB_OK when it was rejected already;
+ * RB_ERR_JOURNAL_STATE when another image is on trial or none. */
 RB_MUST_USE
 rb_err rb_journal_reject(const struct rb_journal *j, const uint8_t image_digest[32]);
 
-/** Take back an armed trial. RB_OK when there is none. */
+/** Take back an armed trial. RB_OK when there is none; RB_ERR_JOURNAL_STATE when it has begun (reject it instead). */
 RB_MUST_USE
 rb_err rb_journal_cancel(const struct rb_journal *j);
 

@@ -21,7 +21,7 @@ enum rb_tear {
     RB_TEAR_SECOND_HALF,   /* erase: only the second half; program: as HALF */
     RB_TEAR_ALMOST,        /* program: all but the last byte; erase: all but one bit */
     RB_TEAR_RANDOM,        /* each bit that would change does so or not, by the seed */
-    RB_TEAR_MARGINAL,      /* as RANDOM, and the doubtful bits read differently on each read until erased */
+    RB_TEAR_MARGINAL,      /* early, midway or late in the pulse: some bits read differently on each read until erased */
     RB_TEAR_AFTER,         /* complete, but the caller never hears of it */
     RB_TEAR_COUNT,
 };
@@ -33,7 +33,7 @@ struct rb_flashfile {
     enum rb_tear tear;
     uint64_t seed;          /* for RANDOM and MARGINAL */
     bool powered;           /* false: every call gives RB_ERR_FLASH_POWER */
-    uint64_t rule_breaks;   /* programs over programmed units, programs that ask for 0 to become 1; must stay 0 */
+    uint64_t rule_breaks;   /* programs over units that were not erased whole since; must stay 0. They are refused. */
     uint64_t bytes_programmed;
     uint64_t bytes_erased;
     void *state;            /* private */
