@@ -109,6 +109,18 @@ fields_valid(const struct rb_image *image)
     return rb_image_text_valid(image->version, RB_IMAGE_VERSION_LEN) && hardware_valid(image);
 }
 
+/* Magic and format version. */
+static rb_err
+kind_of(const uint8_t *header)
+{
+    struct rb_reader r = rb_reader_of(header, RB_IMAGE_HEADER_LEN);
+
+    if (rb_read_u32(&r) != MAGIC) {
+        return RB_ERR_IMAGE_MAGIC;
+    }
+    return rb_read_u32(&r) != FORMAT ? RB_ERR_IMAGE_VERSION : RB_OK;
+}
+
 static rb_err
 parse(const uint8_t *header, struct rb_image *out)
 {
@@ -176,15 +188,15 @@ rb_err
 rb_image_header_verify(const uint8_t header[RB_IMAGE_HEADER_LEN], const struct rb_image_keys *keys,
                        struct rb_image *out)
 {
-    struct rb_reader r = rb_reader_of(header, RB_IMAGE_HEADER_LEN);
-
-    if (rb_read_u32(&r) != MAGIC) {
-        return RB_ERR_IMAGE_MAGIC;
-    }
-    if (rb_read_u32(&r) != FORMAT) {
-        return RB_ERR_IMAGE_VERSION;
-    }
+    RB_TRY(kind_of(header));
     RB_TRY(signature_verify(header, keys));
+    return parse(header, out);
+}
+
+rb_err
+rb_image_header_parse(const uint8_t header[RB_IMAGE_HEADER_LEN], struct rb_image *out)
+{
+    RB_TRY(kind_of(header));
     return parse(header, out);
 }
 

@@ -98,6 +98,11 @@ RB_MUST_USE
 rb_err rb_image_header_verify(const uint8_t header[RB_IMAGE_HEADER_LEN], const struct rb_image_keys *keys,
                               struct rb_image *out);
 
+/** Parse a header whose signature nobody has verified: for tools that show what a file claims. Decisions come from
+ * rb_image_header_verify. RB_ERR_IMAGE_MAGIC, RB_ERR_IMAGE_VERSION, RB_ERR_IMAGE_FIELD. */
+RB_MUST_USE
+rb_err rb_image_header_parse(const uint8_t header[RB_IMAGE_HEADER_LEN], struct rb_image *out);
+
 /** Write header bytes 0..447 for signing; the inverse of parsing. `image->digest` is ignored.
  * RB_ERR_IMAGE_FIELD for a value that rb_image_header_verify would refuse. */
 RB_MUST_USE

@@ -314,6 +314,18 @@ finish(int status)
     return status;
 }
 
+/* A verb may have a --version of its own, with a value ("image build --version 2.0.0"). */
+static bool
+version_asked(void)
+{
+    for (int i = 0; i < given_count; i++) {
+        if (strcmp(given[i].option->name, "--version") == 0 && given[i].option->value == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int
 rb_cli_main(const struct rb_program *p, int argc, char **argv)
 {
@@ -341,7 +353,7 @@ rb_cli_main(const struct rb_program *p, int argc, char **argv)
     if (rb_cli_flag("--help")) {
         return finish(print_verb_help());
     }
-    if (rb_cli_flag("--version")) {
+    if (version_asked()) {
         printf("%s %s\n", program->name, RB_VERSION);
         return finish(RB_EXIT_DONE);
     }

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The verbs of otaforge, a list for each group. main.c joins them.
+ */
+#ifndef RB_FORGE_COMMANDS_H
+#define RB_FORGE_COMMANDS_H
+
+#include "lib/host/cli.h"
+
+extern const struct rb_verb forge_image_verbs[];
+
+#endif

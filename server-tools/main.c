@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server-tools/commands.h"
+
+#include <stddef.h>
+
+int
+main(int argc, char **argv)
+{
+    static const struct rb_verb *const groups[] = {
+        forge_image_verbs,
+        NULL,
+    };
+    static const struct rb_program program = {
+        .name = "otaforge",
+        .summary = "Keys, images, deltas, packages and repositories for Riverbank",
+        .groups = groups,
+    };
+
+    return rb_cli_main(&program, argc, argv);
+}
