@@ -8,6 +8,7 @@
 
 #include "lib/host/cli.h"
 
+extern const struct rb_verb forge_delta_verbs[];
 extern const struct rb_verb forge_image_verbs[];
 
 #endif

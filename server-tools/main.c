@@ -7,6 +7,7 @@ int
 main(int argc, char **argv)
 {
     static const struct rb_verb *const groups[] = {
+        forge_delta_verbs,
         forge_image_verbs,
         NULL,
     };
