@@ -10,5 +10,8 @@
 
 extern const struct rb_verb forge_delta_verbs[];
 extern const struct rb_verb forge_image_verbs[];
+extern const struct rb_verb forge_key_verbs[];
+extern const struct rb_verb forge_manifest_verbs[];
+extern const struct rb_verb forge_repo_verbs[]; /* repo, publish, serve */
 
 #endif

@@ -9,6 +9,8 @@
 #include "lib/host/fail.h"
 #include "lib/host/file.h"
 #include "lib/tuf/ecdsa.h"
+#include "lib/tuf/time.h"
+#include "server-tools/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +25,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define KEY_FILE_MAX 65536u
@@ -31,7 +32,6 @@
 #define RSA_BITS_MIN 2048u
 #define RSA_BITS_MAX 4096u
 #define RSA_SIGNATURE_MAX 512u
-#define CERTIFICATE_YEARS 10
 
 struct forge_key {
     mbedtls_pk_context pk;
@@ -311,30 +311,35 @@ set_serial(mbedtls_x509write_cert *cert, const uint8_t *spki, size_t len)
 }
 
 static int
-set_validity(mbedtls_x509write_cert *cert)
+set_validity(mbedtls_x509write_cert *cert, int64_t now)
 {
-    const char *epoch = getenv("SOURCE_DATE_EPOCH"); /* as reproducible builds have it */
-    time_t now = epoch != NULL ? (time_t)strtoll(epoch, NULL, 10) : time(NULL);
-    struct tm tm;
-    char from[16];
-    char to[16];
+    char text[RB_TIME_TEXT_LEN + 1];
+    char from[15]; /* YYYYMMDDhhmmss */
+    char to[15];
+    size_t n = 0;
 
-    if (gmtime_r(&now, &tm) == NULL || strftime(from, sizeof from, "%Y%m%d%H%M%S", &tm) == 0) {
-        return MBEDTLS_ERR_X509_INVALID_DATE;
+    rb_time_format(now, text);
+    for (const char *p = text; *p != '\0' && n + 1 < sizeof from; p++) {
+        if (*p >= '0' && *p <= '9') {
+            from[n++] = *p;
+        }
     }
-    tm.tm_year += CERTIFICATE_YEARS;
-    if (tm.tm_mon == 1 && tm.tm_mday == 29) {
-        tm.tm_mday = 28;
+    from[n] = '\0';
+    memcpy(to, from, sizeof to);
+    for (int i = 2, carry = 1; i >= 0; i--) { /* ten years: one more in the third digit */
+        int digit = to[i] - '0' + carry;
+        carry = digit / 10;
+        to[i] = (char)('0' + digit % 10);
     }
-    if (strftime(to, sizeof to, "%Y%m%d%H%M%S", &tm) == 0) {
-        return MBEDTLS_ERR_X509_INVALID_DATE;
+    if (strncmp(to + 4, "0229", 4) == 0) {
+        to[7] = '8';
     }
     return mbedtls_x509write_crt_set_validity(cert, from, to);
 }
 
 /* X.509 v3, CA:TRUE, ten years: the shape that the quick-app IDEs make. */
 static int
-write_certificate(struct forge_key *key, const char *name, uint8_t *pem, size_t pem_size)
+write_certificate(struct forge_key *key, const char *name, int64_t now, uint8_t *pem, size_t pem_size)
 {
     mbedtls_x509write_cert cert;
     uint8_t *spki = NULL;
@@ -348,7 +353,7 @@ write_certificate(struct forge_key *key, const char *name, uint8_t *pem, size_t 
     mbedtls_x509write_crt_set_issuer_key(&cert, &key->pk);
     if (forge_key_public_der(key, &spki, &spki_len) == RB_OK && (code = set_serial(&cert, spki, spki_len)) == 0
         && (code = mbedtls_x509write_crt_set_subject_name(&cert, name)) == 0
-        && (code = mbedtls_x509write_crt_set_issuer_name(&cert, name)) == 0 && (code = set_validity(&cert)) == 0
+        && (code = mbedtls_x509write_crt_set_issuer_name(&cert, name)) == 0 && (code = set_validity(&cert, now)) == 0
         && (code = mbedtls_x509write_crt_set_basic_constraints(&cert, 1, -1)) == 0) {
         code = mbedtls_x509write_crt_pem(&cert, pem, pem_size, mbedtls_ctr_drbg_random, &key->random);
     }
@@ -369,6 +374,7 @@ forge_key_create_rsa(const char *key_path, const char *certificate_path, unsigne
 {
     struct forge_key *key = NULL;
     uint8_t pem[PEM_MAX];
+    int64_t now;
 
     if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX || bits % 8 != 0) {
         return rb_fail(RB_ERR_ARG, "RSA key of %u bits, want 2048 to 4096", bits);
@@ -376,6 +382,7 @@ forge_key_create_rsa(const char *key_path, const char *certificate_path, unsigne
     if (rb_file_exists(key_path) || rb_file_exists(certificate_path)) {
         return rb_fail(RB_ERR_IO_EXISTS, "%s", rb_file_exists(key_path) ? key_path : certificate_path);
     }
+    RB_TRY(forge_now(&now));
     RB_TRY(key_new(&key));
     key->type = FORGE_KEY_RSA;
     int code = mbedtls_pk_setup(&key->pk, mbedtls_pk_info_from_type(MBEDTLS_PK_RSA));
@@ -384,7 +391,7 @@ forge_key_create_rsa(const char *key_path, const char *certificate_path, unsigne
     }
     char *name = distinguished_name(subject);
     if (code == 0) {
-        code = write_certificate(key, name, pem, sizeof pem);
+        code = write_certificate(key, name, now, pem, sizeof pem);
     }
     free(name);
     rb_err err = code == 0 ? write_private(key, key_path) : mbedtls_failure(RB_ERR_KEY_FORMAT, code, subject);

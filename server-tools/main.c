@@ -7,8 +7,11 @@ int
 main(int argc, char **argv)
 {
     static const struct rb_verb *const groups[] = {
-        forge_delta_verbs,
+        forge_repo_verbs,
+        forge_key_verbs,
         forge_image_verbs,
+        forge_delta_verbs,
+        forge_manifest_verbs,
         NULL,
     };
     static const struct rb_program program = {
