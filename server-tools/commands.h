@@ -13,5 +13,6 @@ extern const struct rb_verb forge_image_verbs[];
 extern const struct rb_verb forge_key_verbs[];
 extern const struct rb_verb forge_manifest_verbs[];
 extern const struct rb_verb forge_repo_verbs[]; /* repo, publish, serve */
+extern const struct rb_verb forge_release_verbs[];
 
 #endif

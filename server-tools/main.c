@@ -8,6 +8,7 @@ main(int argc, char **argv)
 {
     static const struct rb_verb *const groups[] = {
         forge_repo_verbs,
+        forge_release_verbs,
         forge_key_verbs,
         forge_image_verbs,
         forge_delta_verbs,
