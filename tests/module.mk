@@ -3,8 +3,9 @@
 TEST_LIBS := forge ota rpk tuf boot host core
 $(eval $(call test_program,unit,$(sort $(wildcard tests/unit/*_test.c tests/support/*.c)),$(TEST_LIBS)))
 $(eval $(call test_program,power,$(sort $(wildcard tests/power/*_test.c tests/support/*.c)),$(TEST_LIBS)))
+$(eval $(call test_program,measure,tests/bench/measure.c,))
 
-# Suites are quiet about what passes only in their number: each prints PASS, FAIL or SKIP lines and tests/run counts.
+# Each suite prints PASS, FAIL or SKIP lines; tests/run counts.
 CHECK_SUITES := layers unit power cli kill e2e
 
 .PHONY: tests check unit power cli kill e2e layers asan mutants lint bench ci deps demo
@@ -38,8 +39,8 @@ bench: ## Numbers: delta sizes, agent memory, bootloader size
 	@tests/bench.sh $(B)
 demo: ## From keys to a booted update and an installed package (OLD=, NEW=, RPK= take your files; KEEP=1)
 	@tests/deps build
-	@$(MAKE) --no-print-directory $(PARALLEL) all
-	@tests/demo/demo.sh $(B)
+	@$(MAKE) --no-print-directory $(PARALLEL) all $(B)/test-bin/measure
+	@OLD='$(OLD)' NEW='$(NEW)' RPK='$(RPK)' tests/demo/demo.sh $(B)
 ci: ## The long proofs: asan, mutants, lint, reproducible build, complete kill sweeps
 	@tests/deps build check ci
 	@$(MAKE) --no-print-directory $(PARALLEL) all tests
