@@ -65,6 +65,13 @@ from_errno(int number)
     }
 }
 
+/* Whether the text of the error we map it to says the same. */
+static bool
+says_it_all(int number)
+{
+    return number == ENOENT || number == EEXIST || number == EACCES || number == ENOSPC;
+}
+
 rb_err
 rb_fail_errno(const char *format, ...)
 {
@@ -75,7 +82,7 @@ rb_fail_errno(const char *format, ...)
     va_start(args, format);
     keep(format, args);
     va_end(args);
-    if (first) {
+    if (first && !says_it_all(number)) {
         size_t len = strlen(detail);
         (void)snprintf(detail + len, sizeof detail - len, ": %s", strerror(number));
     }
