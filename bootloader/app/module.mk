@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# The application that lies in a slot: freestanding, one source for every machine, three releases of it.
-# Release 3 is release 2 with a defect. APP_ARCH names the Linux machine it is for; APP_CC its compiler.
+# The application that lies in a slot: freestanding, one source for every machine, four releases of it. Release 3.0.0
+# is release 2 with a defect, 3.0.1 is without it. APP_ARCH names the Linux machine it is for; APP_CC its compiler.
 APP_ARCH     ?= $(shell uname -m)
 APP_CC       ?= $(CC)
-APP_VERSIONS := 1.0.0 2.0.0 3.0.0
+APP_VERSIONS := 1.0.0 2.0.0 3.0.0 3.0.1
 APP_COMMON   := $(addprefix bootloader/app/,main.c selftest.c calendar.c console.c screen.c sound.c steps.c) \
                 lib/core/bytes.c lib/core/mem.c
 APP_PLATFORM := bootloader/app/platform_linux.c bootloader/app/linux_$(APP_ARCH).c
@@ -11,6 +11,8 @@ APP_1.0.0    := $(addprefix bootloader/app/v1/,release.c face.c pulse.c)
 APP_2.0.0    := $(addprefix bootloader/app/v2/,release.c face.c pulse.c moon.c notice.c checks.c)
 APP_3.0.0    := bootloader/app/v3/release.c bootloader/app/v3/pulse.c \
                 $(filter-out %/release.c %/pulse.c,$(APP_2.0.0))
+
+APP_3.0.1    := bootloader/app/v3_fixed/release.c $(filter-out %/release.c,$(APP_2.0.0))
 
 # No profile flags: what lies in a slot is the same program whoever tests it. gcc must not make mem.c's loops into
 # calls of themselves.
@@ -47,8 +49,8 @@ $(APP)/app-$(1).bin: $(patsubst %.c,$(APP)/obj/%.o,$(APP_COMMON) $(APP_PLATFORM)
 APPS += $(APP)/app-$(1).bin
 endef
 $(foreach version,$(APP_VERSIONS),$(eval $(call app,$(version))))
--include $(patsubst %.c,$(APP)/obj/%.d,$(APP_COMMON) $(APP_PLATFORM) $(APP_1.0.0) $(APP_2.0.0) $(APP_3.0.0))
+-include $(patsubst %.c,$(APP)/obj/%.d,$(APP_COMMON) $(APP_PLATFORM) $(APP_1.0.0) $(APP_2.0.0) $(APP_3.0.0) $(APP_3.0.1))
 
 .PHONY: app
-app: $(APPS) ## The application that the demo updates, in three releases
+app: $(APPS) ## The application that the demo updates, in four releases
 all: $(APPS)

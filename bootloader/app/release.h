@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * What differs between releases of the application. v1/, v2/ and v3/ hold it; everything else is common.
+ * What differs between releases of the application. v1/, v2/, v3/ and v3_fixed/ hold it; everything else is common.
  */
 #ifndef RB_APP_RELEASE_H
 #define RB_APP_RELEASE_H

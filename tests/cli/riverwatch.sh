@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# The application that lies in a slot: three releases, the third one defective; and a damaged table is found.
+# The application that lies in a slot: four releases, the third one defective; and a damaged table is found.
 app=$RB_APP
-for version in 1.0.0 2.0.0 3.0.0; do
+for version in 1.0.0 2.0.0 3.0.0 3.0.1; do
     RB_SLOT=B RB_TRIAL=1 RB_TRIES_LEFT=2 RB_CAUSE=try "$app/app-$version.bin" || echo "status $?"
 done
 RB_SLOT=A RB_TRIAL=0 RB_TRIES_LEFT=0 RB_CAUSE=factory "$app/app-1.0.0.bin" | head -n 1
