@@ -431,6 +431,14 @@ rb_flashfile_power_on(struct rb_flashfile *f)
     f->cut_at = 0;
 }
 
+void
+rb_flashfile_flip(struct rb_flashfile *f, uint32_t address, unsigned bit)
+{
+    struct state *s = f->state;
+
+    s->data[address] ^= (uint8_t)(1u << bit);
+}
+
 static void *
 copy_of(const void *from, size_t len)
 {

@@ -55,6 +55,9 @@ rb_err rb_flashfile_create(const char *path, uint32_t size);
 /** Power back on after a cut: reads and writes work again, marginal bits stay marginal. */
 void rb_flashfile_power_on(struct rb_flashfile *f);
 
+/** Flip one bit, as rot does: past the rules, not counted, also without power. For a memory flash. */
+void rb_flashfile_flip(struct rb_flashfile *f, uint32_t address, unsigned bit);
+
 /** A copy of a memory flash with its whole state, for sweeps. */
 void rb_flashfile_clone(struct rb_flashfile *to, const struct rb_flashfile *from);
 
