@@ -18,15 +18,15 @@ wrong(const char *field, const char *why)
     return rb_fail(RB_ERR_RPK_MANIFEST, "%s: %s", field, why);
 }
 
-static void
-strings_add(struct rpk_strings *list, const char *text)
+void
+rpk_strings_add(struct rpk_strings *list, const char *text)
 {
     list->at = rb_realloc(list->at, (list->count + 1) * sizeof *list->at);
     list->at[list->count++] = rb_text("%s", text);
 }
 
-static void
-strings_free(struct rpk_strings *list)
+void
+rpk_strings_free(struct rpk_strings *list)
 {
     for (unsigned i = 0; i < list->count; i++) {
         free(list->at[i]);
@@ -71,18 +71,22 @@ rpk_package_name_ok(const char *name)
 }
 
 bool
+rpk_device_type_fits(const char *type, const char *device)
+{
+    size_t len = strlen(type);
+
+    return device == NULL || (strncmp(device, type, len) == 0 && (device[len] == '\0' || device[len] == '-'));
+}
+
+bool
 rpk_device_fits(const struct rpk_strings *types, const char *device)
 {
-    if (device == NULL || types->count == 0) {
-        return true;
-    }
     for (unsigned i = 0; i < types->count; i++) {
-        size_t len = strlen(types->at[i]);
-        if (strncmp(device, types->at[i], len) == 0 && (device[len] == '\0' || device[len] == '-')) {
+        if (rpk_device_type_fits(types->at[i], device)) {
             return true;
         }
     }
-    return false;
+    return types->count == 0;
 }
 
 /* ---- native part ---- */
@@ -121,7 +125,7 @@ parse_names(const json_t *native, const char *key, struct rpk_strings *out)
         if (rpk_strings_have(out, name)) {
             return wrong(key, "the same name twice");
         }
-        strings_add(out, name);
+        rpk_strings_add(out, name);
     }
     return RB_OK;
 }
@@ -134,8 +138,8 @@ parse_mode(const char *path, const json_t *value, struct rpk_mode *out)
     if (!is_path(path)) {
         return wrong("modes", "not a path in the package");
     }
-    if (text == NULL || strlen(text) != 4 || text[0] != '0' || strspn(text, "01234567") != 4) {
-        return wrong("modes", "not an octal mode from \"0000\" to \"0777\"");
+    if (text == NULL || strlen(text) != 4 || text[0] != '0' || text[1] < '4' || strspn(text, "01234567") != 4) {
+        return wrong("modes", "not an octal mode from \"0400\" to \"0777\" that the owner can read");
     }
     *out = (struct rpk_mode){rb_text("%s", path), (mode_t)strtoul(text, NULL, 8)};
     return RB_OK;
@@ -175,7 +179,7 @@ parse_exec(const json_t *service, struct rpk_strings *out)
         if (word == NULL || strlen(word) > 255 || (i == 0 && !is_path(word))) {
             return wrong("services: exec", i == 0 ? "does not begin with a path in the package" : "not a string");
         }
-        strings_add(out, word);
+        rpk_strings_add(out, word);
     }
     return RB_OK;
 }
@@ -290,16 +294,16 @@ void
 rpk_native_free(struct rpk_native *native)
 {
     free(native->arch);
-    strings_free(&native->depends);
-    strings_free(&native->provides);
-    strings_free(&native->conflicts);
+    rpk_strings_free(&native->depends);
+    rpk_strings_free(&native->provides);
+    rpk_strings_free(&native->conflicts);
     for (unsigned i = 0; i < native->mode_count; i++) {
         free(native->modes[i].path);
     }
     for (unsigned i = 0; i < native->service_count; i++) {
         free(native->services[i].name);
         free(native->services[i].restart);
-        strings_free(&native->services[i].exec);
+        rpk_strings_free(&native->services[i].exec);
     }
     for (unsigned i = 0; i < native->hook_count; i++) {
         free(native->hooks[i].moment);
@@ -366,7 +370,7 @@ parse_list(const json_t *manifest, const char *key, struct rpk_strings *out)
                                              : name != NULL      ? name
                                                                  : json_object_get(one, "origin"));
         if (text != NULL && strlen(text) <= LABEL_MAX && !rpk_strings_have(out, text)) {
-            strings_add(out, text);
+            rpk_strings_add(out, text);
         }
     }
     return RB_OK;
@@ -420,9 +424,9 @@ rpk_manifest_free(struct rpk_manifest *m)
     free(m->package);
     free(m->name);
     free(m->version_name);
-    strings_free(&m->device_types);
-    strings_free(&m->permissions);
-    strings_free(&m->features);
+    rpk_strings_free(&m->device_types);
+    rpk_strings_free(&m->permissions);
+    rpk_strings_free(&m->features);
     rpk_native_free(&m->native);
     *m = (struct rpk_manifest){0};
 }

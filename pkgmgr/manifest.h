@@ -27,7 +27,7 @@ struct rpk_strings {
 
 struct rpk_mode {
     char *path;
-    mode_t mode; /* 0..0777 */
+    mode_t mode; /* 0400..0777, readable for the owner */
 };
 
 /** A program that the package wants to be kept running. Recorded, not run in this version. */
@@ -86,10 +86,14 @@ void rpk_manifest_free(struct rpk_manifest *m);
 /** Whether `name` can be a package name: 1 to 128 of [A-Za-z0-9._-], first a letter or digit, no "..". */
 bool rpk_package_name_ok(const char *name);
 
-/** Whether a device of type `device` (NULL: any) may have a package for `types`: one of them is the device's type or
- * its family ("watch" fits "watch-round"); an empty list fits every device. */
+/** Whether a package for `type` is for a device of type `device` (NULL: any): it is the device's type or its family
+ * ("watch" fits "watch-round"). */
+bool rpk_device_type_fits(const char *type, const char *device);
+/** The same for a list; an empty list fits every device. */
 bool rpk_device_fits(const struct rpk_strings *types, const char *device);
 
 bool rpk_strings_have(const struct rpk_strings *list, const char *text);
+void rpk_strings_add(struct rpk_strings *list, const char *text);
+void rpk_strings_free(struct rpk_strings *list);
 
 #endif
