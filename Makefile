@@ -99,3 +99,34 @@ help: ## This list
 
 clean: ## Remove build/
 	rm -rf build
+
+# What people and packagers install: programs, man pages, completions, schemas. Nothing is run for it.
+BIN_PROGRAMS  := rpk ota otaforge riverboot-sim
+SBIN_PROGRAMS := otad
+MAN1          := $(addprefix docs/man/,$(addsuffix .1,$(BIN_PROGRAMS)))
+MAN8          := $(addprefix docs/man/,$(addsuffix .8,$(SBIN_PROGRAMS)))
+COMPLETED     := $(BIN_PROGRAMS) $(SBIN_PROGRAMS)
+BASH_DIR       = $(DESTDIR)$(datadir)/bash-completion/completions
+ZSH_DIR        = $(DESTDIR)$(datadir)/zsh/site-functions
+SCHEMA_DIR     = $(DESTDIR)$(datadir)/riverbank/schemas
+SCHEMAS       := $(sort $(wildcard manifests/*.schema.json))
+
+.PHONY: install uninstall docs
+install: all ## Install below DESTDIR and prefix (/usr/local)
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man8 \
+	    $(BASH_DIR) $(ZSH_DIR) $(SCHEMA_DIR)
+	$(INSTALL) -m 755 $(addprefix $(B)/bin/,$(BIN_PROGRAMS)) $(DESTDIR)$(bindir)
+	$(INSTALL) -m 755 $(addprefix $(B)/bin/,$(SBIN_PROGRAMS)) $(DESTDIR)$(sbindir)
+	$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(mandir)/man1
+	$(INSTALL) -m 644 $(MAN8) $(DESTDIR)$(mandir)/man8
+	for p in $(COMPLETED); do $(INSTALL) -m 644 docs/completions/$$p.bash $(BASH_DIR)/$$p || exit 1; done
+	$(INSTALL) -m 644 $(addprefix docs/completions/_,$(COMPLETED)) $(ZSH_DIR)
+	$(INSTALL) -m 644 $(SCHEMAS) $(SCHEMA_DIR)
+uninstall: ## Remove what install put there
+	rm -f $(addprefix $(DESTDIR)$(bindir)/,$(BIN_PROGRAMS)) $(addprefix $(DESTDIR)$(sbindir)/,$(SBIN_PROGRAMS))
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man1/,$(notdir $(MAN1))) $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(MAN8)))
+	rm -f $(addprefix $(BASH_DIR)/,$(COMPLETED)) $(addprefix $(ZSH_DIR)/_,$(COMPLETED))
+	rm -f $(addprefix $(SCHEMA_DIR)/,$(notdir $(SCHEMAS)))
+	-rmdir $(SCHEMA_DIR) $(DESTDIR)$(datadir)/riverbank 2>/dev/null
+docs: all ## Rewrite the parts of man pages and completions that come from --help
+	docs/from-help.py $(B)/bin
