@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ota/plan.h"
+
+#include "lib/host/fail.h"
+#include "ota/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The `custom` object of a payload, checked. Names and versions are borrowed from the metadata. */
+struct facts {
+    const struct rb_tuf_target *target;
+    int64_t release;
+    const char *component;
+    const char *version;
+    int64_t security_counter;
+    bool hardware_fits;
+    int64_t image_len;
+    uint8_t image_sha256[RB_SHA256_LEN];
+    uint8_t image_digest[RB_SHA256_LEN];
+    bool delta;
+    int64_t from_len;
+    uint8_t from_sha256[RB_SHA256_LEN];
+    const char *from_version;
+    int64_t header_len;
+    uint8_t header_sha256[RB_SHA256_LEN];
+    int64_t memory;
+};
+
+static rb_err
+read_hardware(const json_t *custom, const char *mine, bool *fits)
+{
+    json_t *list = NULL;
+
+    RB_TRY(rb_json_array(custom, "hardware", 1, 64, &list));
+    *fits = false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        *fits = *fits || (name != NULL && strcmp(name, mine) == 0);
+    }
+    return RB_OK;
+}
+
+static rb_err
+read_from(const json_t *custom, struct facts *f)
+{
+    json_t *from = NULL;
+
+    f->delta = json_object_get(custom, "from") != NULL;
+    if (!f->delta) {
+        return RB_OK;
+    }
+    RB_TRY(rb_json_object(custom, "from", &from));
+    RB_TRY(rb_json_int(from, "length", 1, UINT32_MAX, &f->from_len));
+    RB_TRY(rb_json_hex(from, "sha256", f->from_sha256, sizeof f->from_sha256));
+    return rb_json_string(from, "version", 1, RB_IMAGE_VERSION_LEN, &f->from_version);
+}
+
+static rb_err
+read_facts(const struct ota_device *d, const struct rb_tuf_target *target, struct facts *f)
+{
+    const json_t *custom = target->custom;
+    json_t *image = NULL;
+    json_t *header = NULL;
+
+    memset(f, 0, sizeof *f);
+    f->target = target;
+    RB_TRY(rb_json_int(custom, "release", 1, INT64_MAX, &f->release));
+    RB_TRY(rb_json_string(custom, "component", 1, 32, &f->component));
+    RB_TRY(rb_json_string(custom, "version", 1, RB_IMAGE_VERSION_LEN, &f->version));
+    RB_TRY(rb_json_int(custom, "security_counter", 0, UINT32_MAX, &f->security_counter));
+    RB_TRY(read_hardware(custom, d->config.hardware, &f->hardware_fits));
+    RB_TRY(rb_json_object(custom, "image", &image));
+    RB_TRY(rb_json_int(image, "length", 1, UINT32_MAX, &f->image_len));
+    RB_TRY(rb_json_hex(image, "sha256", f->image_sha256, sizeof f->image_sha256));
+    RB_TRY(rb_json_hex(image, "digest", f->image_digest, sizeof f->image_digest));
+    RB_TRY(read_from(custom, f));
+    RB_TRY(rb_json_object(custom, "header", &header));
+    RB_TRY(rb_json_int(header, "length", 1, UINT32_MAX, &f->header_len));
+    RB_TRY(rb_json_hex(header, "sha256", f->header_sha256, sizeof f->header_sha256));
+    return rb_json_int(custom, "memory", 0, UINT32_MAX, &f->memory);
+}
+
+/* One walk over the targets; `look` runs twice: first to find the release, then to collect its payloads. */
+struct walk {
+    struct ota_device *d;
+    const struct ota_wish *wish;
+    struct ota_plan *plan;
+    bool any_component;
+    bool any_other_hardware;
+};
+
+/* Whether the target is a payload for this device's component, of the version asked for; then `f` is filled. */
+static bool
+is_ours(struct walk *w, const struct rb_tuf_target *target, struct facts *f)
+{
+    const char *kind = json_string_value(json_object_get(target->custom, "kind"));
+
+    if (kind == NULL || strcmp(kind, "payload") != 0) {
+        return false;
+    }
+    if (read_facts(w->d, target, f) != RB_OK) {
+        /* Signed, but not by someone who knows what we need: as if it were not there. */
+        ota_event(w->d, "warn", "plan.skip", "target=%s detail=\"%s\"", target->name, rb_fail_detail());
+        rb_fail_clear();
+        return false;
+    }
+    return strcmp(f->component, w->d->settings.component) == 0
+           && (w->wish->version == NULL || strcmp(f->version, w->wish->version) == 0);
+}
+
+static rb_err
+find_release(void *ctx, const struct rb_tuf_target *target)
+{
+    struct walk *w = ctx;
+    struct ota_plan *plan = w->plan;
+    struct facts f;
+
+    if (!is_ours(w, target, &f)) {
+        return RB_OK;
+    }
+    w->any_component = true;
+    if (!f.hardware_fits) {
+        w->any_other_hardware = true;
+        return RB_OK;
+    }
+    if (f.release > plan->release) {
+        plan->release = f.release;
+        (void)snprintf(plan->version, sizeof plan->version, "%s", f.version);
+        plan->security_counter = (uint32_t)f.security_counter;
+        plan->image_len = (uint64_t)f.image_len;
+        memcpy(plan->image_sha256, f.image_sha256, sizeof plan->image_sha256);
+        memcpy(plan->image_digest, f.image_digest, sizeof plan->image_digest);
+    }
+    return RB_OK;
+}
+
+/* Fewest bytes first; of more than fit the largest are left out. */
+static void
+insert(struct ota_plan *plan, const struct ota_candidate *c)
+{
+    unsigned at = plan->count;
+
+    while (at > 0 && plan->candidate[at - 1].length > c->length) {
+        at--;
+    }
+    if (at == OTA_CANDIDATES_MAX) {
+        return;
+    }
+    unsigned last = plan->count < OTA_CANDIDATES_MAX ? plan->count++ : OTA_CANDIDATES_MAX - 1;
+    memmove(&plan->candidate[at + 1], &plan->candidate[at], (last - at) * sizeof *c);
+    plan->candidate[at] = *c;
+}
+
+static bool
+fits_base(const struct ota_installed *now, const struct ota_candidate *c)
+{
+    return now->hashed && c->from_len == rb_image_len(&now->image)
+           && rb_equal(c->from_sha256, now->sha256, sizeof c->from_sha256);
+}
+
+static rb_err
+judge(struct walk *w, struct ota_candidate *c)
+{
+    bool refused = false;
+    char why[128];
+
+    RB_TRY(ota_refused_find(w->d, c->header_sha256, &refused, why, sizeof why));
+    if (refused && !w->wish->retry) {
+        (void)snprintf(c->reason, sizeof c->reason, "failed before: %s", why);
+    } else if (c->memory > w->d->settings.decoder_memory) {
+        (void)snprintf(c->reason, sizeof c->reason, "needs %u bytes of memory, %llu are allowed", c->memory,
+                       (unsigned long long)w->d->settings.decoder_memory);
+    } else if (c->header_len > OTA_PAYLOAD_HEADER_MAX) {
+        (void)snprintf(c->reason, sizeof c->reason, "segment table of %u bytes", c->header_len);
+    } else {
+        c->usable = true;
+    }
+    return RB_OK;
+}
+
+static rb_err
+collect(void *ctx, const struct rb_tuf_target *target)
+{
+    struct walk *w = ctx;
+    struct ota_candidate c;
+    struct facts f;
+
+    if (!is_ours(w, target, &f) || !f.hardware_fits || f.release != w->plan->release
+        || !rb_equal(f.image_digest, w->plan->image_digest, sizeof f.image_digest)
+        || strlen(target->name) >= sizeof c.target) {
+        return RB_OK;
+    }
+    memset(&c, 0, sizeof c);
+    (void)snprintf(c.target, sizeof c.target, "%s", target->name);
+    c.length = target->length;
+    memcpy(c.sha256, target->sha256, sizeof c.sha256);
+    c.header_len = (uint32_t)f.header_len;
+    memcpy(c.header_sha256, f.header_sha256, sizeof c.header_sha256);
+    c.memory = (uint32_t)f.memory;
+    c.delta = f.delta;
+    if (f.delta) {
+        c.from_len = (uint64_t)f.from_len;
+        memcpy(c.from_sha256, f.from_sha256, sizeof c.from_sha256);
+        (void)snprintf(c.from_version, sizeof c.from_version, "%s", f.from_version);
+        if (!fits_base(&w->plan->installed, &c)) {
+            w->plan->other_deltas++;
+            return RB_OK;
+        }
+    }
+    RB_TRY(judge(w, &c));
+    insert(w->plan, &c);
+    return RB_OK;
+}
+
+/* SHA-256 of the image that lies in the active slot, from the cache when it was hashed before. */
+static rb_err
+hash_installed(struct ota_device *d, struct ota_installed *now)
+{
+    uint8_t block[RB_IMAGE_CHUNK_LEN];
+    struct rb_sha256 h;
+    uint32_t len = rb_image_len(&now->image);
+
+    RB_TRY(ota_base_find(d, now->image.digest, &now->hashed, now->sha256));
+    if (now->hashed) {
+        return RB_OK;
+    }
+    rb_sha256_start(&h);
+    for (uint32_t at = 0; at < len; at += (uint32_t)sizeof block) {
+        uint32_t n = len - at < sizeof block ? len - at : (uint32_t)sizeof block;
+        RB_TRY(d->flash.read(d->flash.ctx, d->config.slot[now->slot] + at, block, n));
+        rb_sha256_update(&h, block, n);
+    }
+    rb_sha256_finish(&h, now->sha256);
+    now->hashed = true;
+    return d->lock >= 0 ? ota_base_add(d, now->image.digest, now->sha256) : RB_OK;
+}
+
+static rb_err
+read_installed(struct ota_device *d, struct ota_plan *plan)
+{
+    struct rb_record record;
+    struct ota_slot slot;
+
+    RB_TRY(ota_record(d, &record));
+    if (record.trial != RB_SLOT_NONE) {
+        return rb_fail(RB_ERR_AGENT_STATE, "an image is on trial: 'ota confirm' or 'ota rollback' ends it");
+    }
+    plan->installed.slot = record.active;
+    plan->installed.floor = record.floor;
+    plan->idle = record.active == RB_SLOT_A ? RB_SLOT_B : RB_SLOT_A;
+    ota_slot_read(d, record.active, &slot);
+    if (slot.err == RB_OK && ota_digest_is(record.active_digest, slot.image.digest)) {
+        plan->installed.image = slot.image;
+        return hash_installed(d, &plan->installed);
+    }
+    /* The loader decides what to do about a damaged active slot. Here it only means that no delta fits. */
+    ota_event(d, "error", "slot.damaged", "slot=%c err=%s", ota_slot_name(record.active), rb_err_name(slot.err));
+    return RB_OK;
+}
+
+static rb_err
+admit(const struct ota_device *d, const struct ota_plan *plan)
+{
+    if (plan->security_counter < plan->installed.floor) {
+        return rb_fail(RB_ERR_IMAGE_ROLLBACK, "%s has %u, the floor is %u", plan->version, plan->security_counter,
+                       plan->installed.floor);
+    }
+    if (plan->image_len > d->config.slot_size) {
+        return rb_fail(RB_ERR_IMAGE_SIZE, "%s has %llu bytes, the slot %u", plan->version,
+                       (unsigned long long)plan->image_len, d->config.slot_size);
+    }
+    return RB_OK;
+}
+
+static rb_err
+choose(struct ota_plan *plan)
+{
+    plan->chosen = -1;
+    for (unsigned i = 0; i < plan->count && plan->chosen < 0; i++) {
+        if (plan->candidate[i].usable) {
+            plan->chosen = (int)i;
+        }
+    }
+    if (plan->chosen >= 0) {
+        return RB_OK;
+    }
+    return rb_fail(RB_ERR_AGENT_NO_PAYLOAD, "%s%s%s", plan->version, plan->count > 0 ? ": " : "",
+                   plan->count > 0 ? plan->candidate[plan->count - 1].reason : "");
+}
+
+static rb_err
+no_release(const struct walk *w)
+{
+    if (w->any_other_hardware) {
+        return rb_fail(RB_ERR_IMAGE_HARDWARE, "no release for %s", w->d->config.hardware);
+    }
+    if (w->wish->version != NULL) {
+        return rb_fail(RB_ERR_NOT_FOUND, "no release has version %s", w->wish->version);
+    }
+    return rb_fail(RB_ERR_AGENT_NO_PAYLOAD, "the repository has nothing for component %s", w->d->settings.component);
+}
+
+rb_err
+ota_plan_make(struct ota_device *d, const struct rb_tuf *tuf, const struct ota_wish *wish, struct ota_plan *out)
+{
+    struct walk w = {.d = d, .wish = wish, .plan = out};
+
+    memset(out, 0, sizeof *out);
+    out->chosen = -1;
+    RB_TRY(read_installed(d, out));
+    RB_TRY(rb_tuf_each_target(tuf, find_release, &w));
+    if (out->release == 0) {
+        return no_release(&w);
+    }
+    if (rb_equal(out->image_digest, out->installed.image.digest, sizeof out->image_digest)) {
+        out->up_to_date = true;
+        return RB_OK;
+    }
+    RB_TRY(ota_quarantine_find(d, out->image_digest, &out->quarantined, out->quarantine_cause,
+                               sizeof out->quarantine_cause));
+    if (out->quarantined && !wish->retry) {
+        return RB_OK;
+    }
+    RB_TRY(admit(d, out));
+    RB_TRY(rb_tuf_each_target(tuf, collect, &w));
+    return choose(out);
+}
+
+rb_err
+ota_plan_without(struct ota_plan *plan, int index, const char *reason)
+{
+    struct ota_candidate *c = &plan->candidate[index];
+
+    c->usable = false;
+    (void)snprintf(c->reason, sizeof c->reason, "%s", reason);
+    return choose(plan);
+}
+
+const char *
+ota_grouped(uint64_t n, char out[32])
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
+    char *to = out;
+
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0) {
+            *to++ = ',';
+        }
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return out;
+}
+
+void
+ota_plan_why(const struct ota_plan *plan, char *out, size_t room)
+{
+    const struct ota_candidate *c = &plan->candidate[plan->chosen];
+    const struct ota_candidate *full = NULL;
+    char a[32];
+    char b[32];
+
+    for (unsigned i = 0; i < plan->count; i++) {
+        if (!plan->candidate[i].delta) {
+            full = &plan->candidate[i];
+        }
+    }
+    if (!c->delta) {
+        (void)snprintf(out, room, "full payload: %s bytes; %s", ota_grouped(c->length, a),
+                       plan->count > 1         ? "the deltas cannot be used"
+                       : plan->other_deltas > 0 ? "the deltas are for other versions"
+                                                : "there is no delta");
+        return;
+    }
+    uint64_t whole = full != NULL ? full->length : plan->image_len;
+    (void)snprintf(out, room, "delta from %s: %s bytes instead of %s (%.1f %%)", c->from_version,
+                   ota_grouped(c->length, a), ota_grouped(whole, b), 100.0 * (double)c->length / (double)whole);
+}
