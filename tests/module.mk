@@ -2,6 +2,7 @@
 # Test programs and the targets that run them. tests/run counts.
 TEST_LIBS := forge ota rpk tuf boot host core
 $(eval $(call test_program,unit,$(sort $(wildcard tests/unit/*_test.c tests/support/*.c)),$(TEST_LIBS)))
+$(eval $(call test_program,killat,tests/tools/killat.c,))
 $(eval $(call test_program,power,$(sort $(wildcard tests/power/*_test.c tests/support/*.c)),$(TEST_LIBS)))
 $(eval $(call test_program,measure,tests/bench/measure.c,))
 
