@@ -10,7 +10,6 @@
 #include "lib/host/fail.h"
 #include "lib/host/file.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,7 +184,7 @@ read_tail(struct rpk_container *c)
 }
 
 rb_err
-rpk_container_open(const struct rpk_source *source, struct rpk_container *out)
+rpk_container_open(const struct rpk_source *source, bool unsigned_too, struct rpk_container *out)
 {
     struct rpk_container c = {.source = *source};
     rb_err err = locate(&c);
@@ -195,6 +194,11 @@ rpk_container_open(const struct rpk_source *source, struct rpk_container *out)
     }
     if (err == RB_OK) {
         err = read_block(&c);
+    }
+    if (err == RB_ERR_RPK_UNSIGNED && unsigned_too) {
+        rb_fail_clear();
+        c.entries_end = c.directory;
+        err = RB_OK;
     }
     if (err != RB_OK) {
         rpk_container_free(&c);

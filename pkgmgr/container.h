@@ -11,6 +11,7 @@
 
 #include "lib/core/errors.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,13 +47,14 @@ struct rpk_container {
 /**
  * Find the parts and read block, central directory and end record into memory. Nothing is trusted yet.
  *
+ * @param unsigned_too  a zip without a signing block is good too (`pairs` is NULL then): for who is going to sign it
  * @return RB_OK
  *         RB_ERR_RPK_ZIP       not a zip as .rpk allows it
  *         RB_ERR_RPK_UNSIGNED  a zip without a signing block
  *         RB_ERR_RPK_BLOCK     the block's frame is damaged
  */
 RB_MUST_USE
-rb_err rpk_container_open(const struct rpk_source *source, struct rpk_container *out);
+rb_err rpk_container_open(const struct rpk_source *source, bool unsigned_too, struct rpk_container *out);
 void rpk_container_free(struct rpk_container *c);
 
 #endif

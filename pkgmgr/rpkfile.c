@@ -207,7 +207,7 @@ check_cert(struct rpk_file *file, const struct kept *cert)
     const struct rpk_source source = {.fd = -1, .memory = cert->data, .len = cert->len};
     struct rpk_container inner;
 
-    if (rpk_container_open(&source, &inner) != RB_OK) {
+    if (rpk_container_open(&source, false, &inner) != RB_OK) {
         return RB_ERR_RPK_HASHLIST;
     }
     rb_err err = check_inner(file, &inner);
@@ -302,7 +302,7 @@ verify(struct rpk_file *file, int fd, unsigned flags)
     }
     file->len = (uint64_t)st.st_size;
     const struct rpk_source source = {.fd = fd, .memory = NULL, .len = file->len};
-    RB_TRY(rpk_container_open(&source, &file->container));
+    RB_TRY(rpk_container_open(&source, false, &file->container));
     RB_TRY(rpk_signature_verify(&file->container, &file->signature));
     file->debug_key = rpk_is_debug_signer(file->signature.signer);
     if (file->debug_key && (flags & RPK_OPEN_DEBUG_KEY) == 0) {

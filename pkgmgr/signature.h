@@ -18,6 +18,7 @@
 #define RPK_ID_FILES 0x01000201u     /* list of file hashes; adds nothing once the content digest holds */
 #define RPK_ID_PLATFORM_FIRST 0x02000101u /* a store's signature; the reference runtime knows and refuses it */
 #define RPK_ID_PLATFORM_LAST 0x02000201u
+#define RPK_RSA_SHA256 0x0103u /* RSASSA-PKCS1-v1_5: the algorithm of every toolchain */
 #define RPK_CHUNK_LEN (1u << 20)
 
 /** A content digest in the making: SHA over chunk digests over the three sections. */

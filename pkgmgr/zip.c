@@ -199,7 +199,7 @@ check_conflicts(const struct rpk_zip *zip)
 
 struct central {
     uint16_t made_by, needed, flags, method, name_len, extra_len, comment_len, disk;
-    uint32_t crc, packed_len, len, attributes, offset;
+    uint32_t dos_time, crc, packed_len, len, attributes, offset;
 };
 
 static void
@@ -209,7 +209,7 @@ read_central(struct rb_reader *r, struct central *h)
     h->needed = rb_read_u16(r);
     h->flags = rb_read_u16(r);
     h->method = rb_read_u16(r);
-    (void)rb_read_u32(r); /* time and date */
+    h->dos_time = rb_read_u32(r);
     h->crc = rb_read_u32(r);
     h->packed_len = rb_read_u32(r);
     h->len = rb_read_u32(r);
@@ -340,6 +340,7 @@ read_entry(struct rb_reader *r, uint32_t *offset, char **names, struct rpk_entry
     e->packed_len = h.packed_len;
     e->crc = h.crc;
     e->method = h.method;
+    e->dos_time = h.dos_time;
     return RB_OK;
 }
 
@@ -577,6 +578,9 @@ walk_all(struct stream *s, const struct rpk_zip *zip, const struct rpk_signed *s
     }
     (void)inflateEnd(&z);
     RB_TRY(err);
+    if (signature == NULL) {
+        return RB_OK;
+    }
     RB_TRY(rpk_content_peek(&s->content, digest));
     if (!rb_equal(digest, signature->entries_digest, sizeof digest)) {
         return rb_fail(RB_ERR_RPK_DIGEST, "changed after it was verified");
@@ -591,7 +595,9 @@ rpk_zip_walk(const struct rpk_zip *zip, const struct rpk_signed *signature, cons
     rb_err err;
 
     s->container = zip->container;
-    err = rpk_content_start(&s->content, zip->container, signature->algorithm, signature->chunk_len);
+    err = signature != NULL
+              ? rpk_content_start(&s->content, zip->container, signature->algorithm, signature->chunk_len)
+              : rpk_content_start(&s->content, zip->container, RPK_RSA_SHA256, UINT32_MAX);
     if (err == RB_OK) {
         rpk_content_section(&s->content, zip->container->entries_end);
         err = walk_all(s, zip, signature, visitor);

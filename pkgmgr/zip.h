@@ -28,6 +28,7 @@ struct rpk_entry {
     uint32_t packed_len;
     uint32_t crc;
     uint16_t method;
+    uint32_t dos_time; /* time, then date << 16; UTC in real packages */
 };
 
 struct rpk_zip {
@@ -66,6 +67,8 @@ struct rpk_visitor {
  * Visit all entries in file order, each with its inflated content in pieces. Local headers are compared with the
  * central directory, lengths and CRCs are checked, and every byte read is hashed: the walk ends with RB_OK only if it
  * read exactly the bytes that `signature` covers, whatever happened to the file since it was verified.
+ *
+ * @param signature  of the verified container; NULL for an unsigned one, which proves nothing
  *
  * @return RB_OK, RB_ERR_RPK_ZIP, RB_ERR_RPK_ENTRY, RB_ERR_RPK_DIGEST (the file changed), or the visitor's
  *

@@ -14,5 +14,6 @@ extern const struct rb_verb forge_key_verbs[];
 extern const struct rb_verb forge_manifest_verbs[];
 extern const struct rb_verb forge_repo_verbs[]; /* repo, publish, serve */
 extern const struct rb_verb forge_release_verbs[];
+extern const struct rb_verb forge_rpk_verbs[];
 
 #endif

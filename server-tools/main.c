@@ -13,6 +13,7 @@ main(int argc, char **argv)
         forge_image_verbs,
         forge_delta_verbs,
         forge_manifest_verbs,
+        forge_rpk_verbs,
         NULL,
     };
     static const struct rb_program program = {
