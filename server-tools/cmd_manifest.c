@@ -9,6 +9,7 @@
 #include "lib/host/json.h"
 #include "lib/host/settings.h"
 #include "lib/tuf/release.h"
+#include "pkgmgr/manifest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,12 +38,28 @@ check_release(const uint8_t *text, size_t len)
     return err;
 }
 
+static rb_err
+check_package(const uint8_t *text, size_t len)
+{
+    struct rpk_native native;
+    json_t *document = NULL;
+
+    RB_TRY(rb_json_parse(text, len, &document));
+    rb_err err = rpk_native_parse(document, &native);
+    if (err == RB_OK) {
+        rpk_native_free(&native);
+    }
+    json_decref(document);
+    return err;
+}
+
 static const struct {
     const char *name;
     rb_err (*check)(const uint8_t *text, size_t len);
 } kinds[] = {
     {"settings", check_settings},
     {"release", check_release},
+    {"package", check_package},
 };
 
 static int
@@ -80,11 +97,12 @@ manifest_check(void)
         }
         return worst;
     }
-    return rb_cli_usage("%s is none of: settings, release", kind);
+    return rb_cli_usage("%s is none of: settings, release, package", kind);
 }
 
 const struct rb_verb forge_manifest_verbs[] = {
-    {"manifest check", "KIND FILE...", "check device settings or a target's facts (KIND: settings, release)", NULL, 2,
-     -1, manifest_check},
+    {"manifest check", "KIND FILE...",
+     "check device settings, a target's facts or a native part (KIND: settings, release, package)", NULL, 2, -1,
+     manifest_check},
     {NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

@@ -7,9 +7,9 @@ $(eval $(call test_program,power,$(sort $(wildcard tests/power/*_test.c tests/su
 $(eval $(call test_program,measure,tests/bench/measure.c,))
 
 # Each suite prints PASS, FAIL or SKIP lines; tests/run counts.
-CHECK_SUITES := layers unit power cli kill e2e
+CHECK_SUITES := layers manifests unit power cli kill e2e
 
-.PHONY: tests check unit power cli kill e2e layers asan mutants lint bench ci deps demo
+.PHONY: tests check unit power cli kill e2e layers manifests asan mutants lint bench ci deps demo
 tests: $(PROGRAMS) $(APPS) $(TEST_PROGRAMS)
 
 check: ## Build and test everything (installs Debian packages that are missing)
@@ -26,6 +26,8 @@ kill: tests ## Programs killed at every step (T=filter)
 	@tests/run $(B) kill
 e2e: tests ## Whole updates over HTTP (T=filter)
 	@tests/run $(B) e2e
+manifests: $(PROGRAMS) ## Schemas and programs agree about every example
+	@tests/run $(B) manifests
 layers: ## Who may include from whom
 	@tests/run $(B) layers
 asan: ## Unit, power and command-line tests with address and undefined-behaviour checks
