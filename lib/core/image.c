@@ -19,6 +19,7 @@
 #define MAGIC 0x31494252u /* "RBI1" */
 #define FORMAT 1u
 #define ENTRY_LEN RB_SHA256_LEN /* of the chunk table */
+#define LOOKS 8                 /* reads before something that may be torn is believed */
 
 static uint32_t
 min_u32(uint32_t a, uint32_t b)
@@ -481,34 +482,80 @@ slot_chunk(const struct rb_flash *flash, uint32_t slot_address, const struct rb_
     return rb_equal(want, got, sizeof got) ? RB_OK : RB_ERR_IMAGE_BODY;
 }
 
+/* The image from its first byte to `len`, and the digest of the body that far. */
+struct prefix {
+    uint32_t len;
+    struct rb_sha256 body;
+};
+
+/* Walk the chunks while they are right. *last: the longest verified prefix that ends with a sector or the image,
+ * *before: the one before that. Returns what ended the walk. */
+static rb_err
+walk_chunks(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image, uint8_t *scratch,
+            struct prefix *before, struct prefix *last)
+{
+    struct rb_sha256 hash = last->body;
+    uint32_t at = 0;
+
+    while (at < image->body_len) {
+        uint32_t len = min_u32(RB_IMAGE_CHUNK_LEN, image->body_len - at);
+        RB_TRY(slot_chunk(flash, slot_address, image, at, scratch, len));
+        rb_sha256_update(&hash, scratch, len);
+        at += len;
+        if (at == image->body_len || (image->body_offset + at) % flash->sector_size == 0) {
+            *before = *last;
+            *last = (struct prefix){image->body_offset + at, hash};
+        }
+    }
+    return RB_OK;
+}
+
+/* The operation that was cut may have been the one that wrote the last chunk: then its bits may read well now and not
+ * later. It counts only if it reads well several times. */
+static rb_err
+last_chunk_steady(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image, uint8_t *scratch,
+                  uint32_t verified_len)
+{
+    uint32_t body_len = verified_len - image->body_offset;
+    uint32_t at = (body_len - 1) / RB_IMAGE_CHUNK_LEN * RB_IMAGE_CHUNK_LEN;
+
+    for (int i = 0; i < LOOKS; i++) {
+        RB_TRY(slot_chunk(flash, slot_address, image, at, scratch, body_len - at));
+    }
+    return RB_OK;
+}
+
+/* Errors that are not an answer about the flash's content. */
+static bool
+no_answer(rb_err err)
+{
+    return err == RB_ERR_FLASH_POWER || err == RB_ERR_FLASH_RANGE;
+}
+
 rb_err
 rb_image_slot_progress(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image_keys *keys,
                        const struct rb_image_policy *policy, uint8_t *scratch, struct rb_image *out,
                        uint32_t *verified_len, struct rb_sha256 *body)
 {
-    struct rb_sha256 hash;
-    uint32_t at = 0;
+    struct prefix before;
+    struct prefix last = {.len = 0};
 
-    *verified_len = 0;
-    rb_sha256_start(&hash);
-    *body = hash;
+    rb_sha256_start(&last.body);
+    before = last;
     rb_err err = rb_image_slot_header(flash, slot_address, keys, policy, out);
     if (err == RB_OK) {
         err = slot_table(flash, slot_address, out, scratch);
     }
-    while (err == RB_OK && at < out->body_len) {
-        uint32_t len = min_u32(RB_IMAGE_CHUNK_LEN, out->body_len - at);
-        err = slot_chunk(flash, slot_address, out, at, scratch, len);
+    if (err == RB_OK) {
+        err = walk_chunks(flash, slot_address, out, scratch, &before, &last);
+    }
+    if (!no_answer(err) && last.len > 0) {
+        err = last_chunk_steady(flash, slot_address, out, scratch, last.len);
         if (err != RB_OK) {
-            break;
-        }
-        rb_sha256_update(&hash, scratch, len);
-        at += len;
-        /* The sector in which writing stopped has to be erased again, so only whole sectors count. */
-        if (at == out->body_len || (out->body_offset + at) % flash->sector_size == 0) {
-            *verified_len = out->body_offset + at;
-            *body = hash;
+            last = before;
         }
     }
-    return err == RB_ERR_FLASH_POWER || err == RB_ERR_FLASH_RANGE ? err : RB_OK;
+    *verified_len = last.len;
+    *body = last.body;
+    return no_answer(err) ? err : RB_OK;
 }

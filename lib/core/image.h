@@ -186,7 +186,8 @@ rb_err rb_image_slot_header(const struct rb_flash *flash, uint32_t slot_address,
  * @param out   the image; set when *verified_len > 0
  * @param body  running SHA-256 of the body up to *verified_len, for rb_image_stream_resume
  * @return RB_OK, or RB_ERR_FLASH_POWER, RB_ERR_FLASH_RANGE. Flash that cannot be read is not verified.
- * Cost: reads the prefix and one chunk; `scratch` is RB_IMAGE_CHUNK_LEN bytes.
+ * Cost: reads the prefix and its last chunk eight times more, because the power may have gone while that one was
+ * written; `scratch` is RB_IMAGE_CHUNK_LEN bytes.
  */
 RB_MUST_USE
 rb_err rb_image_slot_progress(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image_keys *keys,

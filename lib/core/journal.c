@@ -161,26 +161,36 @@ struct found {
     uint32_t address;
 };
 
-/* The newest and the second newest valid record of both sectors. */
+/* The newest record that reads valid, of those older than `than` (NULL: of all). */
 static void
-find_newest(const struct rb_journal *j, struct found *first, struct found *second)
+find_newest(const struct rb_journal *j, const struct found *than, struct found *out)
 {
     struct found here = {.any = true};
 
-    first->any = false;
-    second->any = false;
+    out->any = false;
     for (int s = 0; s < 2; s++) {
         for (uint32_t at = 0; at < j->flash->sector_size; at += RB_RECORD_LEN) {
             here.address = j->sector[s] + at;
-            if (look_at(j, here.address, &here.record) != VALID) {
-                continue;
+            if (look_at(j, here.address, &here.record) == VALID
+                && (than == NULL || newer(than->record.seq, here.record.seq))
+                && (!out->any || newer(here.record.seq, out->record.seq))) {
+                *out = here;
             }
-            if (!first->any || newer(here.record.seq, first->record.seq)) {
-                *second = *first;
-                *first = here;
-            } else if (!second->any || newer(here.record.seq, second->record.seq)) {
-                *second = here;
-            }
+        }
+    }
+}
+
+/* The same of the records that read valid every time. One that does not is a tear, and nobody has been told that it
+ * is there: taking it for garbage, always, keeps everyone who reads the journal of one mind. */
+static void
+find_newest_steady(const struct rb_journal *j, const struct found *than, struct found *out)
+{
+    find_newest(j, than, out);
+    for (int i = 0; out->any && !steady(j, out->address, &out->record); i++) {
+        struct found unsteady = *out;
+        find_newest(j, &unsteady, out);
+        if (i == LOOKS) { /* more tears in a row than power cuts can make: serial numbers may go round in circles */
+            out->any = false;
         }
     }
 }
@@ -231,15 +241,14 @@ rb_journal_load(const struct rb_journal *j, struct rb_journal_view *out)
     struct found first;
     struct found second;
 
-    find_newest(j, &first, &second);
+    find_newest_steady(j, NULL, &first);
     if (!first.any) {
         return RB_ERR_JOURNAL_NONE;
     }
+    find_newest_steady(j, &first, &second);
     out->record = first.record;
     out->address = first.address;
-    out->doubtful = !second.any || !same_state(&first.record, &second.record)
-                    || !steady(j, first.address, &first.record) || !steady(j, second.address, &second.record)
-                    || torn_append_seen(j, first.address);
+    out->doubtful = !second.any || !same_state(&first.record, &second.record) || torn_append_seen(j, first.address);
     return RB_OK;
 }
 
@@ -298,14 +307,13 @@ rb_journal_append(const struct rb_journal *j, const struct rb_record *record)
 {
     struct rb_record next = *record;
     struct found newest;
-    struct found unused;
     bool full = false;
     uint32_t room = 0;
 
     if (!rb_record_valid(record)) {
         return RB_ERR_ARG;
     }
-    find_newest(j, &newest, &unused);
+    find_newest_steady(j, NULL, &newest);
     if (!newest.any) {
         return append_first(j, &next);
     }

@@ -76,7 +76,7 @@ bool rb_record_valid(const struct rb_record *record);
  *
  * @return RB_OK, RB_ERR_JOURNAL_NONE (nothing valid: blank, garbage or unreadable sectors). Never another error:
  *         a sector that cannot be read counts as empty.
- * Cost: one read of both sectors and about 30 reads of 64 bytes; no buffer beyond a few records.
+ * Cost: two reads of both sectors and about 30 reads of 64 bytes; no buffer beyond a few records.
  */
 RB_MUST_USE
 rb_err rb_journal_load(const struct rb_journal *j, struct rb_journal_view *out);

@@ -3,8 +3,8 @@
  * A strict NOR part. In memory it remembers for each program unit whether it was programmed (or left in doubt by a
  * cut erase) since its sector was last erased whole: such a unit must not be programmed again, whatever it reads as.
  * And it remembers for each bit whether it is doubtful: such a bit reads as it likes until its sector is erased. A
- * file keeps neither: there a unit counts as programmed when it does not read as erased, and doubtful bits are settled
- * by chance at the moment of the cut.
+ * file keeps neither: there a unit counts as programmed when it does not read as erased, and doubtful bits stay as they
+ * were before the operation.
  */
 #include "lib/host/flashfile.h"
 
@@ -20,6 +20,7 @@
 
 #define ERASED 0xffu
 #define PIECE 4096u /* a file is read and written in pieces of this size */
+#define FEW 4u      /* doubtful bits, at least, of an operation that was cut early or late */
 
 struct state {
     int fd;           /* -1: in memory */
@@ -147,37 +148,41 @@ torn_range(enum rb_tear tear, bool erase, uint32_t unit, uint32_t len, uint32_t 
     }
 }
 
-/* How far the cells had got when the power went: each changing bit is done, not done or doubtful. */
+/* How far the cells had got when the power went: each bit that was to change is done, not done or doubtful. A cut
+ * midway in the pulse leaves many bits in doubt; one early or late leaves a few that lie together. */
 static void
 torn_bits(struct rb_flashfile *f, uint32_t address, const uint8_t *old, uint8_t *new, uint32_t len)
 {
+    enum { EARLY, MIDWAY, LATE } phase = MIDWAY;
     uint64_t random = f->seed * 0x100000001b3u + f->ops;
-    bool marginal = f->tear == RB_TEAR_MARGINAL;
-    /* A cut early or late in the pulse leaves few bits in doubt, one in the middle many. */
-    uint64_t phase = marginal ? random_next(&random) % 3 : 1;
-    uint32_t few = (uint32_t)(3 + random_next(&random) % 8);
-    uint32_t changing = 0;
+    uint64_t changing = 0;
+    uint64_t few_from = 0;
+    uint64_t few_to = 0;
+    uint64_t nth = 0;
 
     for (uint32_t i = 0; i < len; i++) {
-        changing += (uint32_t)__builtin_popcount((unsigned)(old[i] ^ new[i]));
+        changing += (uint64_t)__builtin_popcount((unsigned)(old[i] ^ new[i]));
     }
-    for (uint32_t i = 0; i < len; i++) {
-        for (unsigned bit = 0; bit < 8; bit++) {
-            uint8_t mask = (uint8_t)(1u << bit);
-            if (((old[i] ^ new[i]) & mask) == 0) {
-                continue;
-            }
-            uint64_t chance = random_next(&random);
-            bool doubtful = marginal && (phase == 1 ? chance % 3 == 0 : chance % changing < few);
-            bool done = phase == 1 ? (chance >> 32) % 2 == 0 : phase == 2;
-            if (doubtful) {
-                make_doubtful(f, address + i, mask);
-                done = (chance >> 33) % 2 == 0; /* what it reads as once nobody disturbs it */
-            }
-            if (!done) {
-                new[i] ^= mask;
-            }
+    if (f->tear == RB_TEAR_MARGINAL && changing > 0) {
+        phase = random_next(&random) % 3;
+        few_from = random_next(&random) % changing;
+        few_to = few_from + FEW + random_next(&random) % FEW;
+        few_from = few_to > changing && changing > FEW ? changing - FEW : few_from;
+    }
+    for (uint32_t bit = 0; bit < 8 * len; bit++) {
+        uint8_t mask = (uint8_t)(1u << (bit % 8));
+        if (((old[bit / 8] ^ new[bit / 8]) & mask) == 0) {
+            continue;
         }
+        uint64_t chance = random_next(&random);
+        bool few = nth >= few_from && nth < few_to;
+        nth++;
+        if (f->tear == RB_TEAR_MARGINAL && (phase == MIDWAY ? chance % 3 == 0 : few)) {
+            make_doubtful(f, address + bit / 8, mask);
+        } else if (phase == LATE || (phase == MIDWAY && (chance >> 32) % 2 == 0)) {
+            continue;
+        }
+        new[bit / 8] ^= mask;
     }
 }
 

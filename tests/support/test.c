@@ -126,6 +126,17 @@ run(const struct test *t, char *log, size_t log_size)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
+/* A test that passes may still have a number to tell: lines that start with "note: ". */
+static void
+print_notes(char *text)
+{
+    for (char *line = strtok_r(text, "\n", &text); line != NULL; line = strtok_r(NULL, "\n", &text)) {
+        if (strncmp(line, "note: ", 6) == 0) {
+            printf("%s\n", line);
+        }
+    }
+}
+
 static int
 by_name(const void *a, const void *b)
 {
@@ -158,6 +169,7 @@ main(int argc, char **argv)
         int status = run(list[i], log, sizeof log);
         if (status == 0) {
             printf("PASS %s\n", title);
+            print_notes(log);
         } else if (status == SKIPPED) {
             char *reason = strstr(log, "skip: ");
             printf("SKIP %s: %.*s\n", title, (int)strcspn(reason != NULL ? reason + 6 : "", "\n"),

@@ -2,7 +2,8 @@
 /**
  * @file
  * A test is TEST(what_it_promises) { ... } in a file named *_test.c. The runner finds it, runs it in a process and
- * an empty directory of its own, and prints PASS, FAIL or SKIP and the name.
+ * an empty directory of its own, and prints PASS, FAIL or SKIP and the name. What the test itself prints is shown when
+ * it fails; lines that start with "note: " always.
  */
 #ifndef RB_TESTS_TEST_H
 #define RB_TESTS_TEST_H
