@@ -90,11 +90,15 @@ def roff(text):
     return "\\&" + text if text[:1] in ".'" else text
 
 
+def sentence(clause):
+    return roff(clause[:1].upper() + clause[1:]) + "."
+
+
 def man_options(options):
     out = []
     for option in options:
         value = f" \\fI{roff(option.value)}\\fR" if option.value else ""
-        out += [".TP", f"\\fB{roff(option.name)}\\fR{value}", roff(option.text[:1].upper() + option.text[1:]) + "."]
+        out += [".TP", f"\\fB{roff(option.name)}\\fR{value}", sentence(option.text)]
     return out
 
 
@@ -104,10 +108,7 @@ def man_part(program):
         out.append(".SH VERBS")
         for verb in program.verbs:
             arguments = f" \\fI{roff(verb.arguments)}\\fR" if verb.arguments else ""
-            out += [".SS " + f'"{program.name} {verb.name}"', f".B {roff(program.name)} {roff(verb.name)}"]
-            if arguments:
-                out[-1] = f"\\fB{roff(program.name)} {roff(verb.name)}\\fR{arguments}"
-            out += [".PP", roff(verb.text[:1].upper() + verb.text[1:]) + "."]
+            out += [f".SS {roff(program.name)} {roff(verb.name)}{arguments}", sentence(verb.text)]
             out += man_options(verb.options)
     else:
         out.append(".SH OPTIONS")
@@ -131,8 +132,8 @@ def bash(program):
            f"# bash completion for {program.name}; docs/from-help.py writes it.", f"_riverbank_{name}()", "{",
            "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=", "    COMPREPLY=()"]
     if valued:
-        out += ["    case $prev in", f"    {' | '.join(valued)})", "        compopt -o default", "        return", "        ;;",
-                "    esac"]
+        out += ["    case $prev in", f"    {' | '.join(valued)})", "        compopt -o default", "        return",
+                "        ;;", "    esac"]
     if program.verbs:
         out += ["    if [ \"$COMP_CWORD\" = 1 ]; then",
                 f"        mapfile -t COMPREPLY < <(compgen -W '{' '.join(firsts)} --help --version' -- \"$cur\")",
@@ -153,7 +154,8 @@ def bash(program):
     else:
         out.append(f"    words='{bash_options(program.options)}'")
     out += ["    case $cur in", "    -*)",
-            f"        mapfile -t COMPREPLY < <(compgen -W \"$words {bash_options(program.common)}\" -- \"$cur\")", "        ;;",
+            f"        mapfile -t COMPREPLY < <(compgen -W \"$words {bash_options(program.common)}\" -- \"$cur\")",
+            "        ;;",
             "    *) compopt -o default ;;", "    esac", "}", f"complete -F _riverbank_{name} {program.name}"]
     return "\n".join(out) + "\n"
 

@@ -12,7 +12,7 @@ _riverbank_otaforge()
         ;;
     esac
     if [ "$COMP_CWORD" = 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'repo publish serve release key image delta manifest --help --version' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'repo publish serve release key image delta manifest rpk --help --version' -- "$cur")
         return
     fi
     case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -31,6 +31,8 @@ _riverbank_otaforge()
     "delta apply") words='--from --patch -o --json' ;;
     "delta info") words='--json' ;;
     "manifest check") words='' ;;
+    "rpk build") words='--key --cert -o' ;;
+    "rpk sign") words='--key --cert -o' ;;
     esac
     if [ "$COMP_CWORD" = 2 ] && [ "${COMP_WORDS[1]}" = repo ]; then
         mapfile -t COMPREPLY < <(compgen -W 'init status refresh' -- "$cur")
@@ -54,6 +56,10 @@ _riverbank_otaforge()
     fi
     if [ "$COMP_CWORD" = 2 ] && [ "${COMP_WORDS[1]}" = manifest ]; then
         mapfile -t COMPREPLY < <(compgen -W 'check' -- "$cur")
+        return
+    fi
+    if [ "$COMP_CWORD" = 2 ] && [ "${COMP_WORDS[1]}" = rpk ]; then
+        mapfile -t COMPREPLY < <(compgen -W 'build sign' -- "$cur")
         return
     fi
     case $cur in

@@ -140,7 +140,7 @@ print_verb_help(void)
     printf("Usage: %s%s%s [options]%s%s\n\n%s\n", program->name, spaced(verb->name), verb->name, spaced(words), words,
            verb->name[0] != '\0' ? verb->help : program->summary);
     print_options("Options:", verb->options);
-    print_options("Options of every verb:", program->options);
+    print_options(verb->name[0] != '\0' ? "Options of every verb:" : "Options:", program->options);
     print_options("Common options:", common_options);
     return RB_EXIT_DONE;
 }
