@@ -257,7 +257,7 @@ publish(void)
         return rb_cli_usage("%s: %s", to, rb_fail_detail());
     }
     if (err != RB_OK) {
-        return rb_cli_error(err, to);
+        return rb_cli_error(err, rb_cli_argument(0));
     }
     if (rb_cli_flag("--json")) {
         json_t *facts = json_pack("{s:i, s:i, s:I, s:I}", "copied", (int)report.copied, "unchanged",

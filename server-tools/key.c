@@ -139,7 +139,7 @@ reference_path(const char *reference, const char **path)
 /* Read a key file into a buffer of KEY_FILE_MAX + 1 bytes, NUL-terminated. The permissions looked at are those of the
  * descriptor that is read, not of whatever the path names a moment later. */
 static rb_err
-read_key_file(const char *path, bool secret, uint8_t *buffer, size_t *len)
+read_key_file(const char *path, uint8_t *buffer, size_t *len, mode_t *mode)
 {
     struct stat st;
     size_t done = 0;
@@ -153,8 +153,6 @@ read_key_file(const char *path, bool secret, uint8_t *buffer, size_t *len)
         err = rb_fail_errno("%s", path);
     } else if (S_ISDIR(st.st_mode)) {
         err = rb_fail(RB_ERR_KEY_FORMAT, "%s: a directory", path);
-    } else if (secret && (st.st_mode & 077) != 0) {
-        err = rb_fail(RB_ERR_KEY_PERMISSIONS, "%s: mode %04o", path, (unsigned)(st.st_mode & 07777));
     }
     while (err == RB_OK && done <= KEY_FILE_MAX) {
         ssize_t got = read(fd, buffer + done, KEY_FILE_MAX + 1 - done);
@@ -176,8 +174,15 @@ read_key_file(const char *path, bool secret, uint8_t *buffer, size_t *len)
     if (err == RB_OK) {
         buffer[done] = '\0';
         *len = done;
+        *mode = st.st_mode & 07777;
     }
     return err;
+}
+
+static bool
+holds_private_key(const uint8_t *pem)
+{
+    return strstr((const char *)pem, "PRIVATE KEY-----") != NULL;
 }
 
 static rb_err
@@ -216,10 +221,16 @@ forge_key_open(const char *reference, struct forge_key **out)
     uint8_t *pem = rb_alloc(KEY_FILE_MAX + 1);
     const char *path = NULL;
     size_t len = 0;
+    mode_t mode = 0;
 
     rb_err err = reference_path(reference, &path);
     if (err == RB_OK) {
-        err = read_key_file(path, true, pem, &len);
+        err = read_key_file(path, pem, &len, &mode);
+    }
+    if (err == RB_OK && !holds_private_key(pem)) {
+        err = rb_fail(RB_ERR_KEY_FORMAT, "%s: no private key in PEM", path);
+    } else if (err == RB_OK && (mode & 077) != 0) {
+        err = rb_fail(RB_ERR_KEY_PERMISSIONS, "%s: mode %04o", path, (unsigned)mode);
     }
     if (err == RB_OK) {
         err = key_new(&key);
@@ -495,14 +506,15 @@ forge_public_p256_read(const char *reference, uint8_t out[RB_P256_KEY_LEN])
     uint8_t *pem = rb_alloc(KEY_FILE_MAX + 1);
     const char *path = NULL;
     size_t len = 0;
+    mode_t mode = 0;
     bool private_key = false;
 
     rb_err err = reference_path(reference, &path);
     if (err == RB_OK) {
-        err = read_key_file(path, false, pem, &len);
+        err = read_key_file(path, pem, &len, &mode);
     }
     if (err == RB_OK) {
-        private_key = strstr((const char *)pem, "PRIVATE KEY-----") != NULL;
+        private_key = holds_private_key(pem);
         if (!private_key && rb_p256_from_pem((const char *)pem, out) != RB_OK) {
             err = rb_fail(RB_ERR_KEY_FORMAT, "%s: not a P-256 public key in PEM", path);
         }

@@ -482,6 +482,7 @@ init_dirs(const char *dir)
         mode_t mode;
     } sub[] = {{"keys", 0700}, {"metadata", 0755}, {"targets", 0755}, {"images", 0755}};
 
+    RB_TRY(rb_make_dirs(dir, 0755));
     for (size_t i = 0; i < sizeof sub / sizeof sub[0]; i++) {
         char *path = rb_text("%s/%s", dir, sub[i].name);
         rb_err err = rb_make_dirs(path, sub[i].mode);

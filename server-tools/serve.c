@@ -226,6 +226,15 @@ answer_file(const struct forge_server *server, struct MHD_Connection *connection
     return answer(server, connection, method, url, status, response, part);
 }
 
+/* %XX in place, except that a name with %00 stays as it is: decoded it would end there, and '%' is in no name here. */
+static size_t
+unescape(void *ctx, struct MHD_Connection *connection, char *text)
+{
+    (void)ctx;
+    (void)connection;
+    return strstr(text, "%00") != NULL ? strlen(text) : MHD_http_unescape(text);
+}
+
 static enum MHD_Result
 handle(void *ctx, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
        const char *upload, size_t *upload_len, void **state)
@@ -316,7 +325,7 @@ forge_server_start(const char *dir, const char *listen, bool log, struct forge_s
     errno = 0;
     server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, server, MHD_OPTION_SOCK_ADDR, &address.any,
                                       MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                                      IDLE_TIMEOUT_S, MHD_OPTION_END);
+                                      IDLE_TIMEOUT_S, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
     if (server->daemon == NULL) {
         rb_err err = rb_fail_errno("cannot listen on %s", listen);
         (void)close(server->dir);
