@@ -5,3 +5,7 @@ ifneq ($(wildcard bootloader/port/sim/main.c),)
 $(eval $(call program,riverboot-sim,$(sort $(wildcard bootloader/port/sim/*.c)),boot host core))
 endif
 include bootloader/app/module.mk
+
+.PHONY: bare
+bare: ## lib/core and the loader's core for Cortex-M3 and RV32, without a libc
+	@tests/run $(B) bare

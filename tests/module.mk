@@ -7,7 +7,7 @@ $(eval $(call test_program,power,$(sort $(wildcard tests/power/*_test.c tests/su
 $(eval $(call test_program,measure,tests/bench/measure.c,))
 
 # Each suite prints PASS, FAIL or SKIP lines; tests/run counts.
-CHECK_SUITES := layers manifests unit power cli kill e2e
+CHECK_SUITES := layers bare manifests unit power cli kill e2e
 
 .PHONY: tests check unit power cli kill e2e layers manifests asan mutants lint bench ci deps demo
 tests: $(PROGRAMS) $(APPS) $(TEST_PROGRAMS)
