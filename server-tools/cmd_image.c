@@ -84,23 +84,28 @@ spec_from_options(struct forge_image_spec *spec)
     return true;
 }
 
+/* *subject: the file to blame. */
 static rb_err
-build(const struct forge_image_spec *spec, const char *body_path, const char *key_reference, const char *out_path)
+build(const struct forge_image_spec *spec, const char *body_path, const char *key_reference, const char *out_path,
+      const char **subject)
 {
     struct forge_key *key = NULL;
     uint8_t *body = NULL;
     uint8_t *image = NULL;
     size_t body_len = 0;
     size_t len = 0;
-    rb_err err = forge_key_open(key_reference, &key);
 
+    *subject = key_reference;
+    rb_err err = forge_key_open(key_reference, &key);
     if (err == RB_OK) {
+        *subject = body_path;
         err = rb_file_read(body_path, UINT32_MAX, &body, &body_len);
     }
     if (err == RB_OK) {
         err = forge_image_build(spec, body, body_len, key, &image, &len);
     }
     if (err == RB_OK) {
+        *subject = out_path;
         err = rb_file_replace(out_path, image, len, 0644);
     }
     free(image);
@@ -116,6 +121,7 @@ image_build(void)
     const char *body = rb_cli_option("--body");
     const char *key = rb_cli_option("--key");
     const char *out = rb_cli_option("-o");
+    const char *subject = NULL;
 
     if (body == NULL || rb_cli_option("--version") == NULL || rb_cli_option("--hardware") == NULL || key == NULL
         || out == NULL) {
@@ -124,8 +130,8 @@ image_build(void)
     if (!spec_from_options(&spec)) {
         return RB_EXIT_USAGE;
     }
-    rb_err err = build(&spec, body, key, out);
-    return err == RB_OK ? RB_EXIT_DONE : rb_cli_error(err, out);
+    rb_err err = build(&spec, body, key, out, &subject);
+    return err == RB_OK ? RB_EXIT_DONE : rb_cli_error(err, subject);
 }
 
 /* --- image show ------------------------------------------------------------------------------------------------- */
@@ -144,9 +150,9 @@ open_image(const char *path, struct image_file *out)
 
     out->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (out->fd < 0) {
-        return rb_fail_errno("open");
+        return rb_fail_errno("%s", path);
     }
-    rb_err err = fstat(out->fd, &st) == 0 ? RB_OK : rb_fail_errno("stat");
+    rb_err err = fstat(out->fd, &st) == 0 ? RB_OK : rb_fail_errno("%s", path);
     if (err == RB_OK) {
         out->len = (uint64_t)st.st_size;
         err = rb_pread_all(out->fd, out->header, sizeof out->header, 0);
@@ -290,6 +296,9 @@ verify_stream(struct image_file *file, const struct rb_image_keys *keys, const s
     }
     if (err == RB_OK) {
         err = rb_image_stream_finish(stream);
+    }
+    if (err == RB_ERR_IMAGE_SIZE) {
+        err = rb_fail(err, "%" PRIu64 " bytes of %" PRIu32, file->len, rb_image_len(&stream->image));
     }
     free(piece);
     free(stream);

@@ -39,6 +39,11 @@ describe(const struct forge_image_spec *spec, size_t body_len, struct rb_image *
     out->hardware_count = (uint8_t)spec->hardware_count;
     for (unsigned i = 0; i < spec->hardware_count; i++) {
         RB_TRY(set_text(out->hardware[i], sizeof out->hardware[i], spec->hardware[i], "hardware"));
+        for (unsigned k = 0; k < i; k++) {
+            if (strcmp(out->hardware[i], out->hardware[k]) == 0) {
+                return rb_fail(RB_ERR_IMAGE_FIELD, "hardware %s is named twice", spec->hardware[i]);
+            }
+        }
     }
     if (body_len == 0) {
         return rb_fail(RB_ERR_IMAGE_FIELD, "the body is empty");
@@ -64,7 +69,7 @@ sign(struct rb_image *image, const struct forge_key *key, uint8_t *header)
     RB_TRY(forge_key_public_p256(key, public_key));
     rb_image_key_id(public_key, image->key_id);
     if (rb_image_header_encode(image, header) != RB_OK) {
-        return rb_fail(RB_ERR_IMAGE_FIELD, "an address wraps around, or a hardware id stands twice");
+        return rb_fail(RB_ERR_IMAGE_FIELD, "the body wraps around the end of the address space");
     }
     rb_sha256(header, RB_IMAGE_SIGNED_LEN, digest);
     return forge_key_sign_p256(key, digest, header + RB_IMAGE_SIGNED_LEN);

@@ -59,7 +59,7 @@ read_config(const char *path, struct rb_loader_config *out)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0) {
-        return rb_fail_errno("open");
+        return rb_fail_errno("%s", path);
     }
     rb_err err = rb_pread_all(fd, raw, sizeof raw, 0);
     (void)close(fd);
