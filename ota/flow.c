@@ -394,6 +394,7 @@ ota_update(struct ota_device *d, const struct ota_wish *wish, struct rb_progress
         out->done = OTA_ARMED;
         err = install(d, http, wish, progress, out);
     }
+    out->received = rb_http_received(http);
     rb_http_close(http);
     return err;
 }

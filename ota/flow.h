@@ -34,6 +34,7 @@ struct ota_outcome {
     struct ota_plan plan;
     struct ota_attempt attempt;
     bool was_armed; /* nothing was done: it had been armed before */
+    uint64_t received; /* body bytes that came over the network in this run, metadata included */
 };
 
 /**

@@ -284,7 +284,8 @@ static json_t *
 update_json(const struct ota_device *d, const struct ota_outcome *o)
 {
     static const char *const DONE[] = {"up-to-date", "quarantined", "armed"};
-    json_t *json = json_pack("{s:s, s:I, s:I}", "result", DONE[o->done], "flash_operations", (json_int_t)d->file.ops,
+    json_t *json = json_pack("{s:s, s:I, s:I, s:I}", "result", DONE[o->done], "received",
+                             (json_int_t)o->received, "flash_operations", (json_int_t)d->file.ops,
                              "peak_rss_kib", (json_int_t)peak_rss_kib());
 
     if (json != NULL && o->done == OTA_ARMED && json_object_set_new(json, "attempt", ota_attempt_json(&o->attempt))) {

@@ -490,8 +490,9 @@ run(struct stage *s)
     RB_TRY(get_header(s));
     RB_TRY(check_header(s));
     RB_TRY(find_progress(s));
-    if (s->keep == s->plan->image_len) {
-        return RB_OK; /* all there; VERIFY will see */
+    if (s->keep == s->plan->image_len) { /* all there; VERIFY will see */
+        s->position = s->c->length;
+        return RB_OK;
     }
     RB_TRY(go_on(s));
     correct_counters(s);
