@@ -126,10 +126,13 @@ plain_bit(struct coder *c, uint16_t *slot, unsigned bit)
 }
 
 static inline void
-mixed_bit(struct coder *c, uint32_t node, unsigned set, unsigned bit)
+mixed_bit(struct coder *c, unsigned place, unsigned set, unsigned bit)
 {
-    encode_bit(c, rb_pm_mix(c->model, node, set), bit);
-    rb_pm_mixed(c->model, bit);
+    struct rb_pm_event e;
+
+    rb_pm_mix(c->model, place, set, &e);
+    encode_bit(c, e.p, bit);
+    rb_pm_mixed(&e, bit);
 }
 
 static void
@@ -204,7 +207,7 @@ literal(struct coder *c)
     rb_pm_literal_contexts(m, c->made, like, has_rep ? c->files->new[c->made - m->reps[0]] : 0);
     for (unsigned i = 0; i < 8; i++) {
         unsigned bit = byte >> (7 - i) & 1;
-        mixed_bit(c, node, rb_pm_literal_set(m, i), bit);
+        mixed_bit(c, rb_pm_byte_place(m, node, i), rb_pm_literal_set(m, i), bit);
         node = node << 1 | bit;
     }
     rb_pm_token(m, RB_PM_LITERAL);
@@ -281,12 +284,12 @@ copy_byte(struct coder *c, uint64_t at)
     const uint8_t *o = around + 4;
     uint8_t diff = (uint8_t)(c->files->new[c->made] - o[0]);
     rb_pm_equal_contexts(m, o, at);
-    mixed_bit(c, 0, rb_pm_equal_set(m, at), diff == 0);
+    mixed_bit(c, rb_pm_equal_place(m, at), rb_pm_equal_set(m, at), diff == 0);
     if (diff != 0) {
         rb_pm_diff_contexts(m, o, at);
         for (unsigned i = 0; i < 8; i++) {
             unsigned bit = diff >> (7 - i) & 1;
-            mixed_bit(c, node, rb_pm_diff_set(at, i), bit);
+            mixed_bit(c, rb_pm_byte_place(m, node, i), rb_pm_diff_set(at, i), bit);
             node = node << 1 | bit;
         }
     }
@@ -437,20 +440,25 @@ put_segment(struct coder *c, struct forge_segments *out, uint64_t from, const ui
     out->bytes_len += len;
 }
 
+/* End the segment that began at `from` as a raw one; the model has seen none of it. */
+static void
+end_raw(struct coder *c, struct forge_segments *out, uint64_t from)
+{
+    rb_copy(c->state, c->first, c->state_len);
+    remember(c);
+    put_segment(c, out, from, c->files->new + from, (uint32_t)(c->made - from));
+}
+
 /* End the segment that began at output offset `from`: coded, or raw when that is no longer. */
 static void
 end_segment(struct coder *c, struct forge_segments *out, uint64_t from)
 {
-    uint64_t new_len = c->made - from;
-
     finish_coder(c);
-    if (new_len > c->out_len - DUMMY_LEN) {
+    if (c->made - from > c->out_len - DUMMY_LEN) {
         put_segment(c, out, from, c->out + DUMMY_LEN, c->out_len - DUMMY_LEN);
-        return;
+    } else {
+        end_raw(c, out, from);
     }
-    rb_copy(c->state, c->first, c->state_len);
-    remember(c);
-    put_segment(c, out, from, c->files->new + from, (uint32_t)new_len);
 }
 
 static void
@@ -464,7 +472,7 @@ start_segment(struct coder *c)
     start_coder(c);
 }
 
-/* Whether a segment that began at `from` and is not raw yet must end here. */
+/* Whether a segment that began at `from` must end here. */
 static bool
 is_full(const struct coder *c, uint64_t from)
 {
@@ -473,43 +481,86 @@ is_full(const struct coder *c, uint64_t from)
     return segment != 0 && c->made - from >= segment;
 }
 
-static void
-code_all(struct coder *c, const struct forge_tokens *tokens, struct forge_segments *out)
+/* Bytes as evenly spread as noise: no coding will shorten them. */
+static bool
+is_noise(const uint8_t *data, size_t len)
 {
-    uint64_t from = 0;
+    size_t count[256] = {0};
+    uint64_t squares = 0;
 
-    start_segment(c);
-    for (size_t i = 0; i < tokens->count; i++) {
-        struct forge_token t = tokens->list[i];
-        uint32_t left = t.len;
-        while (left > 0) {
-            if (!fits(c, &t)) {
-                /* End the segment if there is much in it; else take half of the token. */
-                if (c->out_len < sizeof c->out / 2 && t.len > 1) {
-                    t.len /= 2;
-                    continue;
-                }
-                end_segment(c, out, from);
-                from = c->made;
-                start_segment(c);
-                t.len = left;
-                continue;
-            }
+    for (size_t i = 0; i < len; i++) {
+        count[data[i]]++;
+    }
+    for (int b = 0; b < 256; b++) {
+        squares += (uint64_t)count[b] * count[b];
+    }
+    /* For even bytes the sum is near len * len / 256 + len. */
+    return squares < (uint64_t)len * len / 256 + 2 * len;
+}
+
+/* How many of the tokens from `first` on are one raw segment without trying: those of a segment of fixed length that
+ * are nearly all literals, and noise. */
+static size_t
+noise_tokens(const struct coder *c, const struct forge_tokens *tokens, size_t first)
+{
+    size_t len = 0;
+    size_t literals = 0;
+    size_t i = first;
+
+    if (c->options->segment == 0) {
+        return 0;
+    }
+    for (; i < tokens->count && len < c->options->segment; i++) {
+        len += tokens->list[i].len;
+        literals += tokens->list[i].kind == RB_PM_LITERAL;
+    }
+    return literals * 64 > len * 63 && is_noise(c->files->new + c->made, len) ? i - first : 0;
+}
+
+/* Encode one token, over several segments if need be; `from` is where the present segment began. */
+static uint64_t
+code_token(struct coder *c, struct forge_token t, struct forge_segments *out, uint64_t from)
+{
+    uint32_t left = t.len;
+
+    while (left > 0) {
+        if (fits(c, &t)) {
             left -= t.len;
             t.from += t.kind == RB_PM_COPY ? t.len : 0;
             t.len = left;
-        }
-        if (is_full(c, from)) {
+        } else if (c->out_len < sizeof c->out / 2 && t.len > 1) {
+            t.len /= 2;
+        } else {
             end_segment(c, out, from);
             from = c->made;
             start_segment(c);
-        }
-        if (c->options->progress != NULL) {
-            c->options->progress(c->options->progress_ctx, c->made);
+            t.len = left;
         }
     }
-    if (c->made > from) {
-        end_segment(c, out, from);
+    return from;
+}
+
+static void
+code_all(struct coder *c, const struct forge_tokens *tokens, struct forge_segments *out)
+{
+    for (size_t i = 0; i < tokens->count;) {
+        start_segment(c);
+        uint64_t from = c->made;
+        size_t noise = noise_tokens(c, tokens, i);
+        for (size_t end = i + noise; i < end; i++) {
+            c->made += tokens->list[i].len;
+        }
+        while (noise == 0 && i < tokens->count && !is_full(c, from)) {
+            from = code_token(c, tokens->list[i++], out, from);
+            if (c->options->progress != NULL && i % 1024 == 0) {
+                c->options->progress(c->options->progress_ctx, c->made);
+            }
+        }
+        if (noise > 0) {
+            end_raw(c, out, from);
+        } else {
+            end_segment(c, out, from);
+        }
     }
 }
 
@@ -529,7 +580,7 @@ forge_code(const struct forge_files *files, const struct forge_tokens *tokens,
     c->first = rb_alloc(c->state_len);
     c->model = (struct rb_pm *)(void *)c->state;
     c->model->slots = (uint16_t *)(void *)(c->state + sizeof(struct rb_pm));
-    c->model->mask = (uint32_t)slots - 1;
+    c->model->mask = (uint32_t)slots / RB_PM_BUCKET - 1;
     *out = (struct forge_segments){0};
     code_all(c, tokens, out);
     free(c->state);

@@ -45,11 +45,16 @@ struct forge_index {
     size_t old_len;
     int32_t *suffixes;
     int32_t *buckets; /* first suffix for each two-byte prefix; 65537 */
+    uint64_t *filter; /* a bit for each hash of FORGE_MATCH_MIN bytes that old has */
+    unsigned filter_bits;
 };
+
+#define FORGE_MATCH_MIN 5u /* shorter matches in old are not looked for */
 
 rb_err forge_index_make(struct forge_index *index, const uint8_t *old, size_t old_len);
 void forge_index_free(struct forge_index *index);
-/** The longest piece of old that starts as `text`; its length, and where in *at. */
+/** The longest piece of old that starts as `text`; its length, and where in *at. 0 when that is shorter than
+ * FORGE_MATCH_MIN. */
 size_t forge_index_longest(const struct forge_index *index, const uint8_t *text, size_t len, size_t *at);
 
 /** Find the regions. `gain`: bytes another alignment must match more than the present one to be taken. */

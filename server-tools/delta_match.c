@@ -41,6 +41,30 @@ fill_buckets(struct forge_index *index)
     }
 }
 
+/* Most places of new that are not in old are told by one look at the filter: bits, eight for each byte of old. */
+static uint64_t
+filter_hash(const struct forge_index *index, const uint8_t *text)
+{
+    uint64_t v = 0;
+
+    memcpy(&v, text, FORGE_MATCH_MIN);
+    return (v * 0x9e3779b97f4a7c15u) >> (64 - index->filter_bits);
+}
+
+static void
+fill_filter(struct forge_index *index)
+{
+    index->filter_bits = 16;
+    while (index->filter_bits < 32 && (UINT64_C(1) << index->filter_bits) < (uint64_t)index->old_len * 8) {
+        index->filter_bits++;
+    }
+    index->filter = rb_alloc(((size_t)1 << index->filter_bits) / 8);
+    for (size_t i = 0; i + FORGE_MATCH_MIN <= index->old_len; i++) {
+        uint64_t h = filter_hash(index, index->old + i);
+        index->filter[h / 64] |= UINT64_C(1) << (h % 64);
+    }
+}
+
 rb_err
 forge_index_make(struct forge_index *index, const uint8_t *old, size_t old_len)
 {
@@ -51,6 +75,7 @@ forge_index_make(struct forge_index *index, const uint8_t *old, size_t old_len)
         return rb_fail(RB_ERR_NO_MEMORY, "suffix array of %zu bytes", old_len);
     }
     fill_buckets(index);
+    fill_filter(index);
     return RB_OK;
 }
 
@@ -59,6 +84,7 @@ forge_index_free(struct forge_index *index)
 {
     free(index->suffixes);
     free(index->buckets);
+    free(index->filter);
     *index = (struct forge_index){0};
 }
 
@@ -88,7 +114,11 @@ common(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, size_t fr
 size_t
 forge_index_longest(const struct forge_index *index, const uint8_t *text, size_t len, size_t *at)
 {
-    if (len < 2) {
+    if (len < FORGE_MATCH_MIN) {
+        return 0;
+    }
+    uint64_t h = filter_hash(index, text);
+    if ((index->filter[h / 64] >> (h % 64) & 1) == 0) {
         return 0;
     }
     uint32_t prefix = prefix_of(text, len);
@@ -119,7 +149,7 @@ forge_index_longest(const struct forge_index *index, const uint8_t *text, size_t
             high_common = same;
         }
     }
-    return best;
+    return best >= FORGE_MATCH_MIN ? best : 0;
 }
 
 /* ---- seeds ---- */

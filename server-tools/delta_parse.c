@@ -16,7 +16,6 @@
 #define BLOCK_LEN 4096u  /* positions priced together */
 #define NICE_LEN 96u     /* a match this long is taken at once */
 #define MATCH_MIN 3u
-#define COPY_MIN 5u      /* shorter pieces of old do not pay for their address */
 #define ONE_BIT 16u      /* prices are in sixteenths of a bit */
 
 struct node {
@@ -81,10 +80,10 @@ copy_price(const struct parser *p, uint64_t old_at, size_t new_at, uint32_t len)
         return price + ONE_BIT;
     }
     uint64_t seek = old_at > p->copy_end ? old_at - p->copy_end : p->copy_end - old_at;
-    return price + 5 * ONE_BIT + log2_price(seek);
+    return price + 7 * ONE_BIT + log2_price(seek);
 }
 
-/* Literals cost about three quarters of their order-0 entropy in new. */
+/* Literals cost about two thirds of their order-0 entropy in new. */
 static void
 price_literals(struct parser *p)
 {
@@ -96,7 +95,7 @@ price_literals(struct parser *p)
     for (int b = 0; b < 256; b++) {
         uint32_t bits = log2_price(p->files->new_len) - log2_price(count[b] + 1);
         bits = bits > p->files->new_len ? 0 : bits;
-        p->literal[b] = bits * 3 / 4 + ONE_BIT / 2;
+        p->literal[b] = bits * 2 / 3 + ONE_BIT / 2;
     }
 }
 
@@ -264,7 +263,7 @@ try_copies(struct parser *p, struct node *n, size_t at, size_t limit, size_t roo
     }
     try_copy_at(p, n, at, (size_t)((int64_t)at + p->shift), limit, room, best);
     try_copy_at(p, n, at, (size_t)((int64_t)at + p->next_shift), limit, room, best);
-    if (limit >= COPY_MIN && forge_index_longest(p->index, p->files->new + at, limit, &old_at) >= COPY_MIN) {
+    if (forge_index_longest(p->index, p->files->new + at, limit, &old_at) > 0) {
         try_copy_at(p, n, at, old_at, limit, room, best);
     }
 }

@@ -224,11 +224,13 @@ plain_bit(struct rb_payload_decoder *d, uint16_t *slot)
 }
 
 static inline unsigned
-mixed_bit(struct rb_payload_decoder *d, uint32_t node, unsigned set)
+mixed_bit(struct rb_payload_decoder *d, unsigned place, unsigned set)
 {
-    unsigned bit = decode_bit(d, rb_pm_mix(d->model, node, set));
+    struct rb_pm_event e;
 
-    rb_pm_mixed(d->model, bit);
+    rb_pm_mix(d->model, place, set, &e);
+    unsigned bit = decode_bit(d, e.p);
+    rb_pm_mixed(&e, bit);
     return bit;
 }
 
@@ -287,7 +289,7 @@ literal(struct rb_payload_decoder *d)
     }
     rb_pm_literal_contexts(m, d->made, like, rep);
     for (unsigned i = 0; i < 8; i++) {
-        node = node << 1 | mixed_bit(d, node, rb_pm_literal_set(m, i));
+        node = node << 1 | mixed_bit(d, rb_pm_byte_place(m, node, i), rb_pm_literal_set(m, i));
     }
     rb_pm_token(m, RB_PM_LITERAL);
     return make_byte(d, (uint8_t)node);
@@ -402,13 +404,13 @@ copy_byte(struct rb_payload_decoder *d, uint64_t at)
 
     RB_TRY(old_around(d, at, &o));
     rb_pm_equal_contexts(m, o, at);
-    if (mixed_bit(d, 0, rb_pm_equal_set(m, at))) {
+    if (mixed_bit(d, rb_pm_equal_place(m, at), rb_pm_equal_set(m, at))) {
         rb_pm_copied(m, at, 0);
         return make_byte(d, o[0]);
     }
     rb_pm_diff_contexts(m, o, at);
     for (unsigned i = 0; i < 8; i++) {
-        node = node << 1 | mixed_bit(d, node, rb_pm_diff_set(at, i));
+        node = node << 1 | mixed_bit(d, rb_pm_byte_place(m, node, i), rb_pm_diff_set(at, i));
     }
     rb_pm_copied(m, at, (uint8_t)node);
     return make_byte(d, (uint8_t)(o[0] + node));
@@ -558,7 +560,7 @@ lay_out(struct rb_payload_decoder *d, uint8_t *memory)
 
     d->model = (struct rb_pm *)(void *)(memory + RB_PM_RAW_MEMORY);
     d->model->slots = (uint16_t *)(void *)(memory + RB_PM_FIXED_MEMORY);
-    d->model->mask = (1u << p->table_bits) - 1;
+    d->model->mask = (1u << p->table_bits) / RB_PM_BUCKET - 1;
     d->cache = memory + RB_PM_FIXED_MEMORY + (2u << p->table_bits);
     d->line_mask = p->cache_bits != 0 ? (1u << (p->cache_bits - LINE_BITS)) - 1 : 0;
     d->window = d->cache + (p->cache_bits != 0 ? 1u << p->cache_bits : 0);

@@ -27,6 +27,7 @@
 
 #define RB_PM_INPUTS 6
 #define RB_PM_STRETCH_MAX 2047 /* a stretched probability is ln(p / (1 - p)) * 256, within -2047..2047 */
+#define RB_PM_BUCKET 16u       /* slots of a bucket; the first holds its check and how often it was used */
 #define RB_PM_WEIGHT_MAX (1 << 19) /* 65536 is a weight of one; keeps products below 2^31 */
 #define RB_PM_SLOT_NEW 0x8000u /* probability one half, never used */
 #define RB_PM_REPS 4
@@ -89,14 +90,10 @@ struct rb_pm {
     uint64_t copy_end; /* old offset after the last copy */
     int64_t shift[2];  /* old offset minus new offset of the last two copies */
 
-    /* The prediction under way. */
-    uint16_t *slots;
+    uint16_t *slots; /* (mask + 1) * RB_PM_BUCKET of them */
     uint32_t mask;
-    uint32_t base[RB_PM_INPUTS];
-    uint16_t *slot[RB_PM_INPUTS];
-    int32_t opinion[RB_PM_INPUTS];
-    int32_t *weight;
-    uint32_t p;
+    uint32_t context[RB_PM_INPUTS];  /* hashes of the symbol under way */
+    uint16_t *bucket[RB_PM_INPUTS]; /* what holds their slots */
 };
 _Static_assert(sizeof(struct rb_pm) <= RB_PM_FIXED_MEMORY - RB_PM_RAW_MEMORY, "docs/format.md 4.4: fixed memory");
 
@@ -122,17 +119,13 @@ rb_pm_squash(int32_t x)
 static inline void
 rb_pm_learn(uint16_t *slot, unsigned bit)
 {
-    static const uint16_t rate[16] = {32768, 21845, 16384, 13107, 10923, 9362, 8192, 7282,
-                                      6554,  5958,  5461,  5041,  4681,  4369, 4096, 3640}; /* 65536 / (n + 2) */
+    static const int32_t rate[16] = {43690, 26214, 18725, 14563, 10923, 9362, 8192, 7282,
+                                     6554,  5958,  5461,  5041,  4681,  4369, 4096, 3640}; /* 65536 / (n + 2) */
     uint32_t n = *slot & 15u;
-    uint32_t p = *slot >> 4;
+    int32_t p = *slot >> 4;
 
-    if (bit) {
-        p += ((4095u - p) * rate[n]) >> 16;
-    } else {
-        p -= (p * rate[n]) >> 16;
-    }
-    *slot = (uint16_t)(p << 4 | (n < 15 ? n + 1 : n));
+    p += (((bit ? 4095 : 0) - p) * rate[n]) >> 16;
+    *slot = (uint16_t)((uint32_t)p << 4 | (n + (n < 15)));
 }
 
 /** Probability of 1 a slot gives by itself, 1..65535. */
@@ -151,33 +144,87 @@ rb_pm_hash(uint32_t a, uint32_t b)
     return h * 0x2c1b3c6du ^ h >> 11;
 }
 
-/** Predict the next bit of the symbol whose contexts stand in base[]; `node` tells its bits so far. */
-static inline uint32_t
-rb_pm_mix(struct rb_pm *m, uint32_t node, unsigned set)
+/** The bucket of a context: one of two neighbours; when neither is it, the less used one starts over. */
+static inline uint16_t *
+rb_pm_bucket(const struct rb_pm *m, uint32_t context)
+{
+    uint32_t check = context >> 20;
+    uint16_t *first = &m->slots[(context & m->mask) * RB_PM_BUCKET];
+    uint16_t *second = &m->slots[((context & m->mask) ^ 1) * RB_PM_BUCKET];
+    uint16_t *b = first;
+
+    if ((uint32_t)first[0] >> 4 != check) {
+        if ((uint32_t)second[0] >> 4 == check) {
+            b = second;
+        } else {
+            b = (second[0] & 15) < (first[0] & 15) ? second : first;
+            b[0] = (uint16_t)(check << 4);
+            for (unsigned i = 1; i < RB_PM_BUCKET; i++) {
+                b[i] = RB_PM_SLOT_NEW;
+            }
+        }
+    }
+    b[0] = (uint16_t)(b[0] + ((b[0] & 15) < 15));
+    return b;
+}
+
+/** Look up the buckets of the contexts. `nibble`: 0 for the first half of a byte and for single events; for the
+ * second half 16 plus the first. */
+static inline void
+rb_pm_look_up(struct rb_pm *m, uint32_t nibble)
+{
+    for (int i = 0; i < RB_PM_INPUTS; i++) {
+        m->bucket[i] = rb_pm_bucket(m, nibble == 0 ? m->context[i] : rb_pm_hash(m->context[i], nibble));
+    }
+}
+
+/** Which slot of the buckets predicts bit `index` of a byte, highest first; `node` is 1 and then the bits so far. In
+ * the middle of the byte, looks up the buckets of the second half. */
+static inline unsigned
+rb_pm_byte_place(struct rb_pm *m, uint32_t node, unsigned index)
+{
+    if (index == 4) {
+        rb_pm_look_up(m, node);
+    }
+    return index < 4 ? node : (1u << (index - 4)) | (node & ((1u << (index - 4)) - 1));
+}
+
+/** A mixed prediction, from rb_pm_mix to rb_pm_mixed. */
+struct rb_pm_event {
+    uint16_t *slot[RB_PM_INPUTS];
+    int32_t opinion[RB_PM_INPUTS];
+    int32_t *weight;
+    uint32_t p; /* probability of 1, 22..65514 */
+};
+
+/** Predict the next bit from slot `place` (1..15) of the buckets looked up. */
+static inline void
+rb_pm_mix(struct rb_pm *m, unsigned place, unsigned set, struct rb_pm_event *e)
 {
     int32_t dot = 0;
 
-    m->weight = m->weights[set];
+    e->weight = m->weights[set];
+#pragma GCC unroll 6
     for (int i = 0; i < RB_PM_INPUTS; i++) {
-        m->slot[i] = &m->slots[(m->base[i] ^ node) & m->mask];
-        m->opinion[i] = m->stretch[*m->slot[i] >> 4];
-        dot += (m->opinion[i] * m->weight[i]) / 65536;
+        e->slot[i] = m->bucket[i] + place;
+        e->opinion[i] = m->stretch[*e->slot[i] >> 4];
+        dot += (e->opinion[i] * e->weight[i]) >> 16;
     }
     dot = dot > RB_PM_STRETCH_MAX ? RB_PM_STRETCH_MAX : dot < -RB_PM_STRETCH_MAX ? -RB_PM_STRETCH_MAX : dot;
-    m->p = rb_pm_squash(dot);
-    return m->p;
+    e->p = rb_pm_squash(dot);
 }
 
 /** The bit predicted by rb_pm_mix came out as `bit`. */
 static inline void
-rb_pm_mixed(struct rb_pm *m, unsigned bit)
+rb_pm_mixed(const struct rb_pm_event *e, unsigned bit)
 {
-    int32_t error = ((int32_t)(bit << 16) - (int32_t)m->p) >> 2;
+    int32_t error = ((int32_t)(bit << 16) - (int32_t)e->p) >> 2;
 
+#pragma GCC unroll 6
     for (int i = 0; i < RB_PM_INPUTS; i++) {
-        int32_t w = m->weight[i] + (m->opinion[i] * error) / 8192;
-        m->weight[i] = w > RB_PM_WEIGHT_MAX ? RB_PM_WEIGHT_MAX : w < -RB_PM_WEIGHT_MAX ? -RB_PM_WEIGHT_MAX : w;
-        rb_pm_learn(m->slot[i], bit);
+        int32_t w = e->weight[i] + ((e->opinion[i] * error + 2048) >> 12);
+        e->weight[i] = w > RB_PM_WEIGHT_MAX ? RB_PM_WEIGHT_MAX : w < -RB_PM_WEIGHT_MAX ? -RB_PM_WEIGHT_MAX : w;
+        rb_pm_learn(e->slot[i], bit);
     }
 }
 
@@ -207,7 +254,7 @@ rb_pm_reset(struct rb_pm *m)
     }
     for (int set = 0; set < RB_PM_SETS; set++) {
         for (int i = 0; i < RB_PM_INPUTS; i++) {
-            m->weights[set][i] = 20000;
+            m->weights[set][i] = 26000;
         }
     }
     rb_pm_fill_slots((uint16_t *)m->numbers, sizeof m->numbers);
@@ -217,7 +264,9 @@ rb_pm_reset(struct rb_pm *m)
     rb_pm_fill_slots((uint16_t *)m->is_rep, sizeof m->is_rep);
     rb_pm_fill_slots((uint16_t *)m->rep, sizeof m->rep);
     rb_pm_fill_slots((uint16_t *)m->run, sizeof m->run);
-    rb_pm_fill_slots(slots, ((size_t)mask + 1) * 2);
+    for (size_t i = 0; i < ((size_t)mask + 1) * RB_PM_BUCKET; i++) {
+        slots[i] = i % RB_PM_BUCKET == 0 ? 0 : RB_PM_SLOT_NEW;
+    }
     m->hits = UINT32_MAX;
     m->since = 255;
     m->gap = 255;
@@ -251,12 +300,20 @@ rb_pm_equal_contexts(struct rb_pm *m, const uint8_t *o, uint64_t at)
     uint32_t since = m->since < 63 ? m->since : 63;
     uint32_t gap = m->gap < 63 ? m->gap : 63;
 
-    m->base[0] = rb_pm_hash(0x100, (m->hits & 0xff) << 2 | lane);
-    m->base[1] = rb_pm_hash(0x200 | lane, (uint32_t)o[0] << 8 | o[1]);
-    m->base[2] = rb_pm_hash(0x300, around);
-    m->base[3] = rb_pm_hash(0x400 | lane, rb_pm_word(o, at) << 3 | (m->hits & 7));
-    m->base[4] = rb_pm_hash(0x500 | lane, since << 6 | gap);
-    m->base[5] = rb_pm_hash(0x600 | lane, (uint32_t)m->diffs[0] << 16 | (uint32_t)o[0] << 8 | (m->hits & 3));
+    m->context[0] = rb_pm_hash(0x100, (m->hits & 0xff) << 2 | lane);
+    m->context[1] = rb_pm_hash(0x200, (uint32_t)o[0] << 8 | o[1]);
+    m->context[2] = rb_pm_hash(0x300, around);
+    m->context[3] = rb_pm_hash(0x400, rb_pm_word(o, at) << 3 | (m->hits & 7));
+    m->context[4] = rb_pm_hash(0x500, since << 6 | gap);
+    m->context[5] = rb_pm_hash(0x600, (uint32_t)m->diffs[0] << 16 | (uint32_t)o[0] << 8 | (m->hits & 3));
+    rb_pm_look_up(m, 0);
+}
+
+/** Which slot of the buckets predicts "equal". */
+static inline unsigned
+rb_pm_equal_place(const struct rb_pm *m, uint64_t at)
+{
+    return 8u + ((unsigned)(at & 3) << 1 | (m->hits & 1));
 }
 
 static inline unsigned
@@ -270,12 +327,13 @@ rb_pm_diff_contexts(struct rb_pm *m, const uint8_t *o, uint64_t at)
 {
     uint32_t lane = at & 3;
 
-    m->base[0] = rb_pm_hash(0x1100 | lane, o[0]);
-    m->base[1] = rb_pm_hash(0x1200 | lane, m->lane[lane]);
-    m->base[2] = rb_pm_hash(0x1300, (uint32_t)o[-1] << 16 | (uint32_t)o[0] << 8 | o[1]);
-    m->base[3] = rb_pm_hash(0x1400 | lane, (uint32_t)m->diffs[0] << 3 | (m->hits & 7));
-    m->base[4] = rb_pm_hash(0x1500, (uint32_t)m->diffs[0] << 8 | m->diffs[1]);
-    m->base[5] = rb_pm_hash(0x1600 | lane, rb_pm_word(o, at) << 8 | m->lane[lane]);
+    m->context[0] = rb_pm_hash(0x1100 | lane, o[0]);
+    m->context[1] = rb_pm_hash(0x1200 | lane, m->lane[lane]);
+    m->context[2] = rb_pm_hash(0x1300, (uint32_t)o[-1] << 16 | (uint32_t)o[0] << 8 | o[1]);
+    m->context[3] = rb_pm_hash(0x1400 | lane, (uint32_t)m->diffs[0] << 3 | (m->hits & 7));
+    m->context[4] = rb_pm_hash(0x1500, (uint32_t)m->diffs[0] << 8 | m->diffs[1]);
+    m->context[5] = rb_pm_hash(0x1600 | lane, rb_pm_word(o, at) << 8 | m->lane[lane]);
+    rb_pm_look_up(m, 0);
 }
 
 static inline unsigned
@@ -316,12 +374,13 @@ rb_pm_literal_contexts(struct rb_pm *m, uint64_t new_at, uint8_t like, uint8_t r
 {
     uint32_t r = (uint32_t)m->recent;
 
-    m->base[0] = rb_pm_hash(0x2100, r & 0xff);
-    m->base[1] = rb_pm_hash(0x2200, r & 0xffff);
-    m->base[2] = rb_pm_hash(0x2300, r & 0xffffff);
-    m->base[3] = rb_pm_hash(0x2400, (uint32_t)rep << 8 | (r & 0xff));
-    m->base[4] = rb_pm_hash(0x2500, (uint32_t)like << 8 | (r & 0xff));
-    m->base[5] = rb_pm_hash(0x2600 | (new_at & 3), r >> 24 << 8 | (uint32_t)(m->recent >> 56));
+    m->context[0] = rb_pm_hash(0x2100, r & 0xff);
+    m->context[1] = rb_pm_hash(0x2200, r & 0xffff);
+    m->context[2] = rb_pm_hash(0x2300, r & 0xffffff);
+    m->context[3] = rb_pm_hash(0x2400, (uint32_t)rep << 2 | (new_at & 3));
+    m->context[4] = rb_pm_hash(0x2500, (uint32_t)like << 8 | (r >> 8 & 0xff));
+    m->context[5] = rb_pm_hash(0x2600 | (new_at & 3), r >> 24);
+    rb_pm_look_up(m, 0);
 }
 
 static inline unsigned
