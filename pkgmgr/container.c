@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC "RPK Sig Block 42"
 #define MAGIC_LEN 16u
 #define FRAME_LEN 24u /* second size and magic, counted by the size fields */
 #define ZIP64_LOCATOR_LEN 20u
@@ -111,7 +110,7 @@ read_block(struct rpk_container *c)
         return rb_fail(RB_ERR_RPK_UNSIGNED, "no signing block");
     }
     RB_TRY(rpk_source_read(&c->source, c->directory - FRAME_LEN, frame, sizeof frame));
-    if (memcmp(frame + 8, MAGIC, MAGIC_LEN) != 0) {
+    if (memcmp(frame + 8, RPK_BLOCK_MAGIC, MAGIC_LEN) != 0) {
         return rb_fail(RB_ERR_RPK_UNSIGNED, "no signing block");
     }
     struct rb_reader r = rb_reader_of(frame, sizeof frame);

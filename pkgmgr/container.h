@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define RPK_BLOCK_MAGIC "RPK Sig Block 42"
 #define RPK_BLOCK_MAX (256u << 10)     /* bytes of signing block; real ones have 2 to 4 KiB */
 #define RPK_DIRECTORY_MAX (1u << 20)   /* bytes of central directory */
 #define RPK_ENTRIES_MAX 4096u

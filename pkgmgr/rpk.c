@@ -112,13 +112,7 @@ open_write(struct rpk *rpk, const char *purpose)
 static rb_err
 open_read(struct rpk *rpk, const char *purpose)
 {
-    uint32_t number;
-
-    RB_TRY(rpk_tree_current(rpk->dir, &number));
-    char *gen = rb_text("%s/gen", rpk->dir);
-    bool used = number > 0 || rb_file_exists(gen);
-    free(gen);
-    if (used && take_lock(rpk->settings, 0, purpose, &rpk->lock) != RB_OK) {
+    if (rb_file_exists(rpk->dir) && take_lock(rpk->settings, 0, purpose, &rpk->lock) != RB_OK) {
         rpk->lock = -1;
         rb_fail_clear();
     }

@@ -190,7 +190,7 @@ check_inner(const struct rpk_file *file, const struct rpk_container *inner)
     if (!rb_equal(signature.signer, file->signature.signer, sizeof signature.signer)) {
         return rb_fail(RB_ERR_RPK_HASHLIST, "META-INF/CERT is signed by another key");
     }
-    RB_TRY(rpk_zip_open(inner, HASH_LIST_MAX, &zip));
+    RB_TRY(rpk_zip_open(inner, HASH_LIST_MAX, true, &zip));
     rb_err err = read_kept(&zip, &signature, kept);
     if (err == RB_OK) {
         err = zip.count == 1 && kept[0].data != NULL ? check_hash_list(&file->zip, &kept[0])
@@ -308,7 +308,7 @@ verify(struct rpk_file *file, int fd, unsigned flags)
     if (file->debug_key && (flags & RPK_OPEN_DEBUG_KEY) == 0) {
         return rb_fail(RB_ERR_RPK_DEBUG_KEY, "anyone can sign with this key; only developer mode accepts it");
     }
-    RB_TRY(rpk_zip_open(&file->container, RPK_UNPACKED_MAX, &file->zip));
+    RB_TRY(rpk_zip_open(&file->container, RPK_UNPACKED_MAX, false, &file->zip));
     return check_contents(file);
 }
 

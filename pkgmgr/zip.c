@@ -344,8 +344,32 @@ read_entry(struct rb_reader *r, uint32_t *offset, char **names, struct rpk_entry
     return RB_OK;
 }
 
+/* Whether the bytes between the last entry and the signing block are one signing block, frame and all. */
 static rb_err
-read_directory(struct rpk_zip *zip, uint64_t total_max)
+check_gap(const struct rpk_zip *zip, bool old_block)
+{
+    const struct rpk_container *c = zip->container;
+    uint8_t head[8];
+    uint8_t frame[24];
+
+    if (zip->entries_len == c->entries_end) {
+        return RB_OK;
+    }
+    if (old_block && zip->entries_len < c->entries_end && c->entries_end - zip->entries_len >= 32) {
+        uint64_t size = c->entries_end - zip->entries_len - 8;
+        RB_TRY(rpk_source_read(&c->source, zip->entries_len, head, sizeof head));
+        RB_TRY(rpk_source_read(&c->source, c->entries_end - sizeof frame, frame, sizeof frame));
+        struct rb_reader r = rb_reader_of(head, sizeof head);
+        if (rb_read_u64(&r) == size && memcmp(head, frame, sizeof head) == 0
+            && memcmp(frame + 8, RPK_BLOCK_MAGIC, 16) == 0) {
+            return RB_OK;
+        }
+    }
+    return rb_fail(RB_ERR_RPK_ZIP, "gap or overlap before the signing block");
+}
+
+static rb_err
+read_directory(struct rpk_zip *zip, uint64_t total_max, bool old_block)
 {
     const struct rpk_container *c = zip->container;
     struct rb_reader r = rb_reader_of(c->tail, c->directory_len);
@@ -359,9 +383,8 @@ read_directory(struct rpk_zip *zip, uint64_t total_max)
     if (r.left > 0) {
         return rb_fail(RB_ERR_RPK_ZIP, "central directory has more entries than the end record says");
     }
-    if (offset != c->entries_end) {
-        return rb_fail(RB_ERR_RPK_ZIP, "gap or overlap before the signing block");
-    }
+    zip->entries_len = offset;
+    RB_TRY(check_gap(zip, old_block));
     if (zip->total_len > total_max) {
         return rb_fail(RB_ERR_RPK_ZIP, "unpacks to %llu bytes, %llu are allowed", (unsigned long long)zip->total_len,
                        (unsigned long long)total_max);
@@ -370,7 +393,7 @@ read_directory(struct rpk_zip *zip, uint64_t total_max)
 }
 
 rb_err
-rpk_zip_open(const struct rpk_container *c, uint64_t total_max, struct rpk_zip *out)
+rpk_zip_open(const struct rpk_container *c, uint64_t total_max, bool old_block, struct rpk_zip *out)
 {
     struct rpk_zip zip = {.container = c, .count = c->entry_count};
 
@@ -379,7 +402,7 @@ rpk_zip_open(const struct rpk_container *c, uint64_t total_max, struct rpk_zip *
     }
     zip.entries = rb_alloc(zip.count * sizeof *zip.entries);
     zip.names = rb_alloc((size_t)c->directory_len + zip.count);
-    rb_err err = read_directory(&zip, total_max);
+    rb_err err = read_directory(&zip, total_max, old_block);
     if (err != RB_OK) {
         rpk_zip_free(&zip);
         return err;
@@ -577,6 +600,9 @@ walk_all(struct stream *s, const struct rpk_zip *zip, const struct rpk_signed *s
         err = walk_entry(s, &zip->entries[i], visitor, &z);
     }
     (void)inflateEnd(&z);
+    while (err == RB_OK && s->read < zip->container->entries_end) {
+        err = stream_fill(s); /* an older signing block is signed too */
+    }
     RB_TRY(err);
     if (signature == NULL) {
         return RB_OK;

@@ -36,6 +36,7 @@ struct rpk_zip {
     struct rpk_entry *entries;             /* in file order */
     unsigned count;
     uint64_t total_len;                    /* sum of all inflated lengths */
+    uint32_t entries_len;                  /* end of the last entry */
     char *names;                           /* what the entries' names point into */
 };
 
@@ -44,10 +45,12 @@ struct rpk_zip {
  * a file where another entry needs a directory, total size, entries side by side without gap or overlap.
  *
  * @param total_max  limit for the sum of inflated lengths
+ * @param old_block  an older signing block may stand between the last entry and the one in force: hap-toolkit leaves
+ *                   one in META-INF/CERT when it signs a signed package again
  * @return RB_OK, RB_ERR_RPK_ZIP, RB_ERR_RPK_NAME
  */
 RB_MUST_USE
-rb_err rpk_zip_open(const struct rpk_container *c, uint64_t total_max, struct rpk_zip *out);
+rb_err rpk_zip_open(const struct rpk_container *c, uint64_t total_max, bool old_block, struct rpk_zip *out);
 void rpk_zip_free(struct rpk_zip *zip);
 
 /** Whether a name may stand in a package: relative, no "." or ".." or empty component, no backslash, control or

@@ -512,7 +512,7 @@ put_block(const struct rpk_container *c, const struct forge_bytes *pairs, struct
     add_number(out, size, 8);
     forge_bytes_add(out, pairs->data, pairs->len);
     add_number(out, size, 8);
-    forge_bytes_add(out, "RPK Sig Block 42", 16);
+    forge_bytes_add(out, RPK_BLOCK_MAGIC, 16);
     forge_bytes_add(out, c->tail, c->directory_len);
     forge_bytes_add(out, end, 16);
     add_u32(out, c->entries_end + size + 8);
@@ -866,7 +866,7 @@ resign(const struct rpk_container *c, const struct forge_rpk_signer *signer, str
     struct rpk_zip zip;
     uint32_t dos_time = 0;
 
-    RB_TRY(rpk_zip_open(c, RPK_UNPACKED_MAX, &zip));
+    RB_TRY(rpk_zip_open(c, RPK_UNPACKED_MAX, false, &zip));
     rb_err err = rpk_zip_walk(&zip, NULL, &visitor);
     if (err == RB_OK) {
         const uint8_t *end = c->tail + c->directory_len;

@@ -41,3 +41,12 @@ flags=--disable-sign build clock-1.1.0-unsigned.rpk release "$data/clock" "$data
 mkdir -p "$work/names/src/assets/images" # a file name outside ASCII, as the toolchain writes it
 cp "$data/weather/src/assets/images/logo.png" "$work/names/src/assets/images/天気.png"
 build weather-1.0.0-names.rpk release "$data/weather" "$work/names"
+
+# hap resign on a package that is signed already leaves the old block in META-INF/CERT, and such packages are in use.
+rm -rf "$work/project/dist" "$work/project/dest"
+mkdir -p "$work/project/dist" "$work/project/sign/release"
+cp "$data/rpk/clock-1.1.0-other-signer.rpk" "$work/project/dist/twice.rpk"
+cp "$data/rpk-keys/release-private.pem" "$work/project/sign/release/private.pem"
+cp "$data/rpk-keys/release-certificate.pem" "$work/project/sign/release/certificate.pem"
+(cd "$work/project" && node_modules/.bin/hap resign) >"$work/hap.log" 2>&1 || { tail -n 20 "$work/hap.log"; exit 3; }
+cp "$work/project/dest/twice.rpk" "$data/rpk/clock-1.1.0-signed-twice.rpk"
