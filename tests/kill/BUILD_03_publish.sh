@@ -43,7 +43,8 @@ old=$(python3 seen.py before)
 cp -a before after
 calls=$("$killat" 0 -- otaforge publish repo after 2>&1 | sed -n 's/^killat: calls=//p')
 new=$(python3 seen.py after)
-[ "$new" -gt "$old" ] && [ "$calls" -gt 10 ]
+[ "$new" -gt "$old" ]
+[ "$calls" -gt 10 ]
 
 olds=0 news=0
 for n in $(seq 1 "$calls"); do
