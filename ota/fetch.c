@@ -24,6 +24,7 @@ ota_http_open(struct ota_device *d, struct rb_http **out)
 {
     const struct rb_http_options options = {
         .ca_file = d->settings.ca_file,
+        .attempts = d->say != NULL ? 3 : 5, /* someone waiting rather hears what is wrong */
         .retrying = retrying,
         .ctx = d,
         .stop = &ota_stop,

@@ -119,23 +119,22 @@ look_at_attempt(void *ctx, const struct ota_attempt *a)
     return RB_OK;
 }
 
-/* The loader may have fallen back since the agent ran last; the journal knows. */
+/* The loader may have fallen back since the agent ran last: the journal knows, and the database, if it knows anything,
+ * takes the attempt for open. */
 static json_t *
-unreported_failure(const struct ota_device *d, const struct rb_record *r, const json_t *known)
+unreported_failure(const struct ota_device *d, const struct rb_record *r, const struct last *l)
 {
     struct ota_slot s;
     uint8_t other = r->active == RB_SLOT_A ? RB_SLOT_B : RB_SLOT_A;
 
-    if (r->trial != RB_SLOT_NONE || (r->cause != RB_CAUSE_TRIES_USED_UP && r->cause != RB_CAUSE_TRIAL_INVALID)) {
+    if (r->trial != RB_SLOT_NONE || (r->cause != RB_CAUSE_TRIES_USED_UP && r->cause != RB_CAUSE_TRIAL_INVALID)
+        || (l->open == NULL && l->failure != NULL)) {
         return NULL;
     }
     ota_slot_read(d, other, &s);
-    const char *version =
-        s.err == RB_OK && ota_digest_is(r->trial_digest, s.image.digest) ? s.image.version : "unknown";
-    if (known != NULL && strcmp(json_string_value(json_object_get(known, "version")), version) == 0) {
-        return NULL;
-    }
-    return json_pack("{s:s, s:s, s:s}", "version", version, "outcome", "fell-back", "cause", ota_cause_text(r->cause));
+    return json_pack("{s:s, s:s, s:s}", "version",
+                     s.err == RB_OK && ota_digest_is(r->trial_digest, s.image.digest) ? s.image.version : "unknown",
+                     "outcome", "fell-back", "cause", ota_cause_text(r->cause));
 }
 
 static const char *
@@ -180,8 +179,9 @@ ota_status_json(const struct ota_device *d, json_t **out)
     set(o, "running", running_json(d));
     set(o, "database", json_string(d->db != NULL ? "good" : "cannot be read"));
     set(o, "attempt", last.open != NULL ? last.open : json_null());
-    json_t *failure = unreported_failure(d, &r, last.failure);
+    json_t *failure = unreported_failure(d, &r, &last);
     if (failure != NULL) {
+        set(o, "state", json_string(ota_state_name(OTA_REPORT)));
         json_decref(last.failure);
         last.failure = failure;
     }

@@ -176,16 +176,24 @@ parse_header(struct response *r, const char *name, const char *value)
     }
 }
 
+static rb_err
+check_length(const struct transfer *t, uint64_t said)
+{
+    if (said == t->length) {
+        return RB_OK;
+    }
+    return rb_fail(said > t->length ? RB_ERR_NET_TOO_LARGE : RB_ERR_NET_SHORT, "server has %llu bytes, want %llu",
+                   (unsigned long long)said, (unsigned long long)t->length);
+}
+
 /* A 200 holds the whole file. */
 static rb_err
 check_whole(struct transfer *t)
 {
     const struct response *r = &t->response;
 
-    if (t->length != 0 && r->content_length != UNKNOWN && r->content_length != t->length) {
-        return rb_fail(r->content_length > t->length ? RB_ERR_NET_TOO_LARGE : RB_ERR_NET_SHORT,
-                       "server has %llu bytes, want %llu", (unsigned long long)r->content_length,
-                       (unsigned long long)t->length);
+    if (t->length != 0 && r->content_length != UNKNOWN) {
+        RB_TRY(check_length(t, r->content_length));
     }
     if (t->length == 0 && r->content_length != UNKNOWN && r->content_length > t->offset
         && r->content_length - t->offset > t->limit) {
@@ -203,8 +211,10 @@ check_part(struct transfer *t)
     const struct response *r = &t->response;
     uint64_t first = t->offset + t->given;
 
-    if (!t->ranged || r->range_first != first || r->range_last - r->range_first >= t->limit - t->given
-        || (t->length != 0 && r->range_total != UNKNOWN && r->range_total != t->length)) {
+    if (t->length != 0 && r->range_total != UNKNOWN) {
+        RB_TRY(check_length(t, r->range_total));
+    }
+    if (!t->ranged || r->range_first != first || r->range_last - r->range_first >= t->limit - t->given) {
         return rb_fail(RB_ERR_NET_RANGE, "asked for bytes from %llu on", (unsigned long long)first);
     }
     t->skip = 0;
@@ -312,13 +322,13 @@ body_bytes(char *data, size_t size, size_t count, void *ctx)
     at += t->skip;
     uint64_t left = len - t->skip;
     t->skip = 0;
-    uint64_t wanted = t->limit - t->given;
-    uint64_t take = left < wanted ? left : wanted;
+    uint64_t room = t->limit - t->given;
+    uint64_t take = left < room ? left : room;
     if (take > 0 && refuse(t, t->sink(t->ctx, at, (size_t)take)) != RB_OK) {
         return 0;
     }
     t->given += take;
-    if (left <= wanted) {
+    if (left <= room) {
         return len;
     }
     /* More than was asked for. Of a whole file that is known to be longer (the server ignores ranges) that is no
@@ -479,6 +489,13 @@ set_range(struct transfer *t)
     (void)curl_easy_setopt(t->http->easy, CURLOPT_RANGE, t->ranged ? range : NULL);
 }
 
+/* Bytes to come in all; the file's length must be known. */
+static uint64_t
+wanted(const struct transfer *t)
+{
+    return t->length - t->offset < t->limit ? t->length - t->offset : t->limit;
+}
+
 static rb_err
 one_request(struct transfer *t, const char *url)
 {
@@ -514,7 +531,7 @@ one_request(struct transfer *t, const char *url)
     if (t->response.checked && !t->response.body_is_ours) {
         return is_redirect(t->response.status) ? RB_OK : status_failure(t->response.status);
     }
-    if (code != CURLE_OK) {
+    if (code != CURLE_OK && (t->length == 0 || t->given < wanted(t))) { /* else: all is here, whatever came after it */
         return curl_failure(http, code);
     }
     if (!t->response.checked) {
@@ -529,10 +546,9 @@ check_complete(const struct transfer *t)
     if (t->length == 0) {
         return RB_OK; /* libcurl has compared the body with its Content-Length */
     }
-    uint64_t want = t->length - t->offset < t->limit ? t->length - t->offset : t->limit;
-    if (t->given < want) {
+    if (t->given < wanted(t)) {
         return rb_fail(RB_ERR_NET_SHORT, "%llu of %llu bytes came", (unsigned long long)t->given,
-                       (unsigned long long)want);
+                       (unsigned long long)wanted(t));
     }
     return RB_OK;
 }

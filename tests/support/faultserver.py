@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """faultserver.py DIR: serve files over HTTP on 127.0.0.1 and misbehave as the URL says.
 
-    http://127.0.0.1:PORT/~close=1000,match=targets/metadata/timestamp.json
+    http://127.0.0.1:PORT/~close=1000,match=firmware/metadata/timestamp.json
 
 The first path element, after '~', is a list of faults that hold for every URL below it. Prints its address, then one
 line a request: path, Range asked for, status, body bytes sent.
 
-    match=TEXT     only paths that contain TEXT (default: all)
+    match=TEXT     only paths that contain TEXT, which has no slash (default: all)
     times=N        only the first N requests that match; then it behaves
     close=K        close the connection after K body bytes
     stall=K        send K body bytes, then nothing more

@@ -253,7 +253,7 @@ TEST(http_NET_06_another_range_or_another_file)
     CHECK_ERR(get_with(http, "wrongrange=16", "file", 1000, 500, FILE_LEN), RB_ERR_NET_RANGE);
     CHECK(got.len == 0);
     CHECK_ERR(get_with(http, "wrongrange=-1", "file", 1000, 500, FILE_LEN), RB_ERR_NET_RANGE);
-    CHECK_ERR(get_with(http, "more=1", "file", 1000, 500, FILE_LEN), RB_ERR_NET_RANGE);
+    CHECK_ERR(get_with(http, "more=1", "file", 1000, 500, FILE_LEN), RB_ERR_NET_TOO_LARGE);
     CHECK_ERR(get_with(http, "cut=900", "file", 1000, 500, FILE_LEN), RB_ERR_NET_RANGE); /* 416 */
     CHECK_ERR(get_with(http, "etag,close=1000", "file", 0, FILE_LEN, FILE_LEN), RB_ERR_NET_RANGE);
     CHECK(got.len == 1000);
