@@ -166,6 +166,19 @@ parse_modes(const json_t *native, struct rpk_native *out)
     return RB_OK;
 }
 
+static bool
+is_argument(const char *word)
+{
+    size_t len = strlen(word);
+
+    for (size_t i = 0; i < len; i++) {
+        if (word[i] < 0x20 || word[i] > 0x7e) {
+            return false;
+        }
+    }
+    return len > 0 && len <= 255;
+}
+
 static rb_err
 parse_exec(const json_t *service, struct rpk_strings *out)
 {
@@ -176,8 +189,9 @@ parse_exec(const json_t *service, struct rpk_strings *out)
     }
     for (size_t i = 0; i < json_array_size(exec); i++) {
         const char *word = json_string_value(json_array_get(exec, i));
-        if (word == NULL || strlen(word) > 255 || (i == 0 && !is_path(word))) {
-            return wrong("services: exec", i == 0 ? "does not begin with a path in the package" : "not a string");
+        if (word == NULL || !is_argument(word) || (i == 0 && !is_path(word))) {
+            return wrong("services: exec", i == 0 ? "does not begin with a path in the package"
+                                                  : "not 1 to 255 printable ASCII characters");
         }
         rpk_strings_add(out, word);
     }
