@@ -155,7 +155,7 @@ insert(struct ota_plan *plan, const struct ota_candidate *c)
 static bool
 fits_base(const struct ota_installed *now, const struct ota_candidate *c)
 {
-    return now->hashed && c->from_len == rb_image_len(&now->image)
+    return now->hashed && c->from_len == rb_image_compact_len(&now->image)
            && rb_equal(c->from_sha256, now->sha256, sizeof c->from_sha256);
 }
 
@@ -213,23 +213,25 @@ collect(void *ctx, const struct rb_tuf_target *target)
     return RB_OK;
 }
 
-/* SHA-256 of the image that lies in the active slot, from the cache when it was hashed before. */
+/* SHA-256 of the compact form of the image that lies in the active slot, from the cache when it was hashed before. */
 static rb_err
 hash_installed(struct ota_device *d, struct ota_installed *now)
 {
     uint8_t block[RB_IMAGE_CHUNK_LEN];
     struct rb_sha256 h;
-    uint32_t len = rb_image_len(&now->image);
+    uint32_t len = rb_image_compact_len(&now->image);
 
     RB_TRY(ota_base_find(d, now->image.digest, &now->hashed, now->sha256));
     if (now->hashed) {
         return RB_OK;
     }
     rb_sha256_start(&h);
-    for (uint32_t at = 0; at < len; at += (uint32_t)sizeof block) {
-        uint32_t n = len - at < sizeof block ? len - at : (uint32_t)sizeof block;
-        RB_TRY(d->flash.read(d->flash.ctx, d->config.slot[now->slot] + at, block, n));
+    for (uint32_t at = 0; at < len;) {
+        uint32_t end = at < RB_IMAGE_HEADER_LEN ? RB_IMAGE_HEADER_LEN : len;
+        uint32_t n = end - at < sizeof block ? end - at : (uint32_t)sizeof block;
+        RB_TRY(rb_image_read_compact(&d->flash, d->config.slot[now->slot], at, block, n));
         rb_sha256_update(&h, block, n);
+        at += n;
     }
     rb_sha256_finish(&h, now->sha256);
     now->hashed = true;

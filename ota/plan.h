@@ -35,7 +35,7 @@ struct ota_installed {
     uint32_t floor;
     struct rb_image image;
     bool hashed;
-    uint8_t sha256[RB_SHA256_LEN]; /* of the whole image file, when `hashed` */
+    uint8_t sha256[RB_SHA256_LEN]; /* of the image's compact form, when `hashed` */
 };
 
 struct ota_plan {

@@ -135,24 +135,50 @@ reread(void *ctx, uint32_t offset, uint8_t *out, uint32_t len)
 }
 
 static rb_err
-feed_file(struct rb_image_stream *s, const char *path)
+feed_range(struct rb_image_stream *s, int fd, uint64_t at, uint32_t len)
 {
     uint8_t block[4096];
-    ssize_t got = 0;
-    rb_err err = RB_OK;
 
+    while (len > 0) {
+        uint32_t n = len < sizeof block ? len : (uint32_t)sizeof block;
+        RB_TRY(rb_pread_all(fd, block, n, at));
+        RB_TRY(rb_image_stream_feed(s, block, n));
+        at += n;
+        len -= n;
+    }
+    return RB_OK;
+}
+
+/* The whole image file must be what the stream makes of its header and body. */
+static rb_err
+check_length(const struct rb_image_stream *s, int fd, const char *path)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0) {
+        return rb_fail_errno("%s", path);
+    }
+    return (uint64_t)st.st_size == rb_image_len(&s->image)
+               ? RB_OK
+               : rb_fail(RB_ERR_IMAGE_SIZE, "%s: %lld bytes, the header says %u", path, (long long)st.st_size,
+                         rb_image_len(&s->image));
+}
+
+static rb_err
+feed_file(struct rb_image_stream *s, const char *path)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+
     if (fd < 0) {
         return rb_fail_errno("%s", path);
     }
-    do {
-        got = read(fd, block, sizeof block);
-        if (got < 0) {
-            err = rb_fail_errno("%s", path);
-        } else if (got > 0) {
-            err = rb_image_stream_feed(s, block, (uint32_t)got);
-        }
-    } while (err == RB_OK && got > 0);
+    rb_err err = feed_range(s, fd, 0, RB_IMAGE_HEADER_LEN);
+    if (err == RB_OK) {
+        err = check_length(s, fd, path);
+    }
+    if (err == RB_OK) {
+        err = feed_range(s, fd, RB_IMAGE_BODY_OFFSET, s->image.body_len);
+    }
     (void)close(fd);
     return err == RB_OK ? rb_image_stream_finish(s) : err;
 }
@@ -173,7 +199,7 @@ install_image(struct making *m, uint8_t slot, uint32_t floor)
     uint8_t *sector = rb_alloc(c->sector_size);
     struct ota_writer w;
 
-    ota_writer_init(&w, &m->file.flash, c->slot[slot], c->slot_size, 0, false, sector);
+    ota_writer_init(&w, &m->file.flash, c->slot[slot], c->slot_size, 0, sector);
     rb_image_stream_init(s, &m->keys, &policy, emit, reread, &w);
     rb_err err = feed_file(s, path);
     if (err == RB_OK) {

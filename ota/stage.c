@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- *   server ──body──▶ segment buffer ──hash──▶ decoder ──▶ image stream ──header, table, chunk──▶ writer ──▶ flash
- *                 └▶ spool file                  ▲ old: active slot     ▲ read back
+ *   server ──body──▶ segment buffer ──hash──▶ decoder ──compact form──▶ image stream ──▶ writer ──▶ flash
+ *                 └▶ spool file                  ▲ old: active slot          ▲ read back
  *
- * Where it stopped is found out, not remembered: the slot says how much of the image it holds (a prefix whose chunks
- * verify), the spool holds the payload from a restart point at or before that. So decoding starts again at the restart
- * point, first from the spool and then from the network, and output below the verified prefix is dropped.
- *
- * The spool moves on to a later restart point only when the slot holds everything before it in whole sectors and the
- * flash has been synced; so after any cut the restart point that the slot calls for is in the spool.
+ * The spool holds the payload from a restart point on. It moves on to a later restart point only when the slot holds
+ * everything before it in whole sectors and the flash has been synced. So after any cut decoding starts again at the
+ * spool's first segment, from the spool and then from the network. Output up to the sector boundary behind that restart
+ * point is in the slot and is dropped; what comes after it is compared with the slot by the writer and written from the
+ * first difference on.
  */
 #include "ota/stage.h"
 
@@ -172,29 +171,30 @@ read_old(void *ctx, uint64_t offset, uint8_t *out, uint32_t len)
     if (offset > s->payload.old_len || len > s->payload.old_len - offset) {
         return RB_ERR_FLASH_RANGE;
     }
-    return s->d->flash.read(s->d->flash.ctx, s->d->config.slot[s->plan->installed.slot] + (uint32_t)offset, out, len);
+    return rb_image_read_compact(&s->d->flash, s->d->config.slot[s->plan->installed.slot], (uint32_t)offset, out, len);
 }
 
-/* Output made earlier lies in the slot, but for the unit that the image stream still holds. */
+/* Output made earlier lies in the slot, but for a header that is not complete yet. */
 static rb_err
 read_new(void *ctx, uint64_t offset, uint8_t *out, uint32_t len)
 {
     struct stage *s = ctx;
 
-    if (offset < s->stream.offset) {
-        uint32_t n = s->stream.offset - offset < len ? (uint32_t)(s->stream.offset - offset) : len;
+    if (s->stream.offset == 0) {
+        if (offset > s->stream.held || len > s->stream.held - offset) {
+            return RB_ERR_FLASH_RANGE;
+        }
+        memcpy(out, s->stream.unit + offset, len);
+        return RB_OK;
+    }
+    if (offset < RB_IMAGE_HEADER_LEN && len > 0) {
+        uint32_t n = RB_IMAGE_HEADER_LEN - offset < len ? RB_IMAGE_HEADER_LEN - (uint32_t)offset : len;
         RB_TRY(ota_writer_get(&s->writer, (uint32_t)offset, out, n));
         offset += n;
         out += n;
         len -= n;
     }
-    if (len > 0) {
-        if (offset - s->stream.offset > s->stream.held || len > s->stream.held - (offset - s->stream.offset)) {
-            return RB_ERR_FLASH_RANGE;
-        }
-        memcpy(out, s->stream.unit + (offset - s->stream.offset), len);
-    }
-    return RB_OK;
+    return len > 0 ? ota_writer_get(&s->writer, (uint32_t)rb_image_from_compact(offset), out, len) : RB_OK;
 }
 
 static rb_err
@@ -202,8 +202,9 @@ write_new(void *ctx, uint64_t offset, const uint8_t *data, uint32_t len)
 {
     struct stage *s = ctx;
 
-    if (offset < s->keep) {
-        uint32_t drop = s->keep - offset < len ? (uint32_t)(s->keep - offset) : len;
+    uint64_t place = rb_image_from_compact(offset);
+    if (place < s->keep) {
+        uint32_t drop = s->keep - place < len ? (uint32_t)(s->keep - place) : len;
         data += drop;
         len -= drop;
     }
@@ -230,51 +231,13 @@ reread(void *ctx, uint32_t offset, uint8_t *out, uint32_t len)
     return ota_writer_get(&s->writer, offset, out, len);
 }
 
-/* How far the slot is: sets `keep` and makes stream and writer go on from there. */
-static rb_err
-find_progress(struct stage *s)
+/* Where output goes on being written: the sector boundary behind the restart point that the spool starts with. */
+static uint32_t
+boundary_behind(const struct stage *s, const struct rb_payload_segment *restart)
 {
-    struct ota_device *d = s->d;
-    uint32_t slot = d->config.slot[s->plan->idle];
-    struct rb_image image;
-    struct rb_sha256 body;
-    struct ota_slot now;
+    uint32_t sector = s->d->flash.sector_size;
 
-    s->policy = ota_policy(d, s->plan->idle, s->plan->installed.floor);
-    rb_image_stream_init(&s->stream, &d->keys, &s->policy, emit, reread, s);
-    s->keep = 0;
-    ota_slot_read(d, s->plan->idle, &now);
-    bool begun = now.err == RB_OK && rb_equal(now.image.digest, s->plan->image_digest, RB_SHA256_LEN);
-    if (begun) {
-        RB_TRY(rb_image_slot_progress(&d->flash, slot, &d->keys, &s->policy, s->segment, &image, &s->keep, &body));
-    }
-    if (s->keep > 0) {
-        rb_image_stream_resume(&s->stream, &image, s->keep, &body);
-    }
-    ota_writer_init(&s->writer, &d->flash, slot, d->config.slot_size, s->keep, begun && s->keep == 0, s->sector);
-    return RB_OK;
-}
-
-/* The last restart point whose output starts at or before `offset`. */
-static void
-find_restart(struct stage *s, uint64_t offset)
-{
-    struct rb_payload_segment at;
-
-    rb_payload_segment(&s->payload, 0, NULL, &at);
-    s->restart = 0;
-    s->restart_at = at;
-    for (uint32_t i = 1; i < s->payload.segment_count; i++) {
-        struct rb_payload_segment previous = at;
-        rb_payload_segment(&s->payload, i, &previous, &at);
-        if (at.new_offset > offset) {
-            return;
-        }
-        if (rb_payload_is_restart(&s->payload, i)) {
-            s->restart = i;
-            s->restart_at = at;
-        }
-    }
+    return ((uint32_t)rb_image_from_compact(restart->new_offset) + sector - 1) / sector * sector;
 }
 
 static void
@@ -298,10 +261,7 @@ segment_at(struct stage *s, uint32_t index)
 static rb_err
 advance_spool(struct stage *s)
 {
-    uint32_t written = s->stream.offset / s->d->flash.sector_size * s->d->flash.sector_size;
-
-    if (s->restart <= s->spool.first || s->stream.offset < s->stream.image.body_offset
-        || s->restart_at.new_offset > written) {
+    if (s->restart <= s->spool.first || s->stream.offset < boundary_behind(s, &s->restart_at)) {
         return RB_OK;
     }
     RB_TRY(rb_flashfile_sync(&s->d->file));
@@ -390,28 +350,45 @@ replay(struct stage *s)
     return RB_OK;
 }
 
-/* Choose the restart point, open its spool file, decode what is in it. */
-static rb_err
-go_on(struct stage *s)
+/* The segment that the spool of an earlier run starts with; 0 when there is none, or when the idle slot does not hold the
+ * beginning of this image any more. */
+static uint32_t
+spool_start(struct stage *s)
 {
+    struct ota_slot idle;
     uint32_t first = 0;
     uint64_t len = 0;
 
-    find_restart(s, s->keep);
-    uint32_t start = s->restart;
-    if (ota_spool_find(&s->spool, start, &first, &len) == RB_OK && first < start) {
-        /* An older file is as good if it reaches beyond the restart point: more to decode, nothing to fetch. */
-        segment_at(s, first);
-        if (rb_payload_is_restart(&s->payload, first) && s->at.offset + len > s->restart_at.offset) {
-            start = first;
-        }
+    ota_slot_read(s->d, s->plan->idle, &idle);
+    bool begun = idle.err == RB_OK && rb_equal(idle.image.digest, s->plan->image_digest, RB_SHA256_LEN);
+    if (!begun || ota_spool_find(&s->spool, s->payload.segment_count - 1, &first, &len) != RB_OK
+        || !rb_payload_is_restart(&s->payload, first)) {
+        first = 0;
     }
-    segment_at(s, start);
-    s->restart = start;
+    rb_fail_clear();
+    return first;
+}
+
+/* Open the spool where an earlier run left it, set stream and writer behind its restart point, decode what is in it. */
+static rb_err
+go_on(struct stage *s)
+{
+    struct ota_device *d = s->d;
+    uint32_t first = spool_start(s);
+
+    segment_at(s, first);
+    s->restart = first;
     s->restart_at = s->at;
     s->spool_offset = s->at.offset;
-    RB_TRY(ota_spool_open(&s->spool, start));
-    RB_TRY(rb_payload_decoder_init(s->memory, s->c->memory, &s->payload, &s->io, start, s->at.new_offset,
+    s->policy = ota_policy(d, s->plan->idle, s->plan->installed.floor);
+    s->keep = first > 0 ? boundary_behind(s, &s->at) : 0;
+    rb_image_stream_init(&s->stream, &d->keys, &s->policy, emit, reread, s);
+    ota_writer_init(&s->writer, &d->flash, d->config.slot[s->plan->idle], d->config.slot_size, s->keep, s->sector);
+    if (s->keep > 0) {
+        RB_TRY(rb_image_stream_resume(&s->stream, s->keep));
+    }
+    RB_TRY(ota_spool_open(&s->spool, first));
+    RB_TRY(rb_payload_decoder_init(s->memory, s->c->memory, &s->payload, &s->io, first, s->at.new_offset,
                                    &s->decoder));
     return replay(s);
 }
@@ -463,7 +440,6 @@ announce(struct stage *s)
 {
     char a[32];
     char b[32];
-    char c[32];
     char line[160];
 
     rb_progress_start(s->progress, "fetching", s->c->length);
@@ -475,8 +451,8 @@ announce(struct stage *s)
     ota_event(s->d, "info", "stage.continue", "id=%" PRId64 " at=%" PRIu64 " of=%" PRIu64 " slot=%u", s->attempt->id,
               s->position, s->c->length, s->keep);
     if (s->d->say != NULL) {
-        (void)snprintf(line, sizeof line, "continuing at %s of %s (%s bytes of the image already here)",
-                       ota_grouped(s->position, a), ota_grouped(s->c->length, b), ota_grouped(s->keep, c));
+        (void)snprintf(line, sizeof line, "continuing at %s of %s bytes", ota_grouped(s->position, a),
+                       ota_grouped(s->c->length, b));
         s->d->say(line);
     }
     rb_progress_update(s->progress, s->position);
@@ -489,11 +465,6 @@ run(struct stage *s)
     RB_TRY(ota_spool_init(&s->spool, s->d->spool_dir, s->c->header_sha256));
     RB_TRY(get_header(s));
     RB_TRY(check_header(s));
-    RB_TRY(find_progress(s));
-    if (s->keep == s->plan->image_len) { /* all there; VERIFY will see */
-        s->position = s->c->length;
-        return RB_OK;
-    }
     RB_TRY(go_on(s));
     correct_counters(s);
     RB_TRY(store_counters(s));

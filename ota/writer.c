@@ -6,17 +6,18 @@
 #include <string.h>
 
 #define PIECE 4096u /* bytes programmed, read back or compared at once */
+#define LOOKS 8     /* reads before something that a power cut may have torn is believed */
 
 void
 ota_writer_init(struct ota_writer *w, const struct rb_flash *flash, uint32_t slot, uint32_t slot_size, uint32_t pos,
-                bool compare, uint8_t *sector)
+                uint8_t *sector)
 {
     *w = (struct ota_writer){
         .flash = flash,
         .slot = slot,
         .slot_size = slot_size,
         .pos = pos,
-        .comparing = compare,
+        .comparing = true,
         .sector = sector,
     };
 }
@@ -112,8 +113,10 @@ ota_writer_put(struct ota_writer *w, const uint8_t *data, uint32_t len)
     while (len > 0) {
         uint32_t n = smaller(len, sector - w->pos % sector);
         if (w->comparing) {
-            bool same;
-            RB_TRY(same_in_flash(w, w->pos, data, n, &same));
+            bool same = true;
+            for (int i = 0; i < LOOKS && same; i++) {
+                RB_TRY(same_in_flash(w, w->pos, data, n, &same));
+            }
             if (same) {
                 w->pos += n;
                 data += n;

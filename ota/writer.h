@@ -26,14 +26,14 @@ struct ota_writer {
 };
 
 /**
- * Start at `pos` (0, or a sector boundary up to which the slot is right).
+ * Start at `pos` (0, or a sector boundary up to which the slot is right). What stands in the slot from there on and is
+ * what is being written is kept, up to the first byte that differs: so an update that was cut goes on where it
+ * stopped, and a sector is written twice only if the power failed in it.
  *
- * @param compare  the slot was being filled with this same image: keep what is there already, from `pos` on, up to
- *                 the first byte that differs
  * @param sector   flash->sector_size bytes, borrowed
  */
 void ota_writer_init(struct ota_writer *w, const struct rb_flash *flash, uint32_t slot, uint32_t slot_size,
-                     uint32_t pos, bool compare, uint8_t *sector);
+                     uint32_t pos, uint8_t *sector);
 
 /** Take the next bytes. RB_ERR_IMAGE_SIZE when they do not fit the slot, RB_ERR_FLASH_VERIFY, RB_ERR_FLASH_*. */
 RB_MUST_USE

@@ -193,7 +193,7 @@ describe(const struct rb_image *image)
     (void)snprintf(address, sizeof address, "0x%" PRIx64, image->entry_address);
     (void)json_object_set_new(o, "entry_address", json_string(address));
     (void)json_object_set_new(o, "length", json_integer(rb_image_len(image)));
-    (void)json_object_set_new(o, "body_offset", json_integer(image->body_offset));
+    (void)json_object_set_new(o, "body_offset", json_integer(RB_IMAGE_BODY_OFFSET));
     (void)json_object_set_new(o, "body_length", json_integer(image->body_len));
     (void)json_object_set_new(o, "chunks", json_integer(image->chunk_count));
     rb_hex(image->body_sha256, RB_SHA256_LEN, hex);
@@ -220,8 +220,8 @@ print_for_people(const struct rb_image *image)
     printf("\nsecurity counter  %" PRIu32 "\n", image->security_counter);
     printf("type, slot        %s, %s\n", image->type == RB_IMAGE_APP ? "app" : "recovery", slot_name(image));
     printf("load, entry       0x%" PRIx64 ", 0x%" PRIx64 "\n", image->load_address, image->entry_address);
-    printf("length            %" PRIu32 " (body %" PRIu32 " at %" PRIu32 ", %" PRIu32 " chunks)\n",
-           rb_image_len(image), image->body_len, image->body_offset, image->chunk_count);
+    printf("length            %" PRIu32 " (body %" PRIu32 " at %u, %" PRIu32 " chunks)\n",
+           rb_image_len(image), image->body_len, RB_IMAGE_BODY_OFFSET, image->chunk_count);
     rb_hex(image->body_sha256, RB_SHA256_LEN, hex);
     printf("body SHA-256      %s\n", hex);
     rb_hex(image->key_id, RB_IMAGE_KEY_ID_LEN, hex);
@@ -260,52 +260,6 @@ image_show(void)
 /* --- image verify ----------------------------------------------------------------------------------------------- */
 
 static rb_err
-drop(void *ctx, uint32_t offset, const uint8_t *data, uint32_t len)
-{
-    (void)ctx;
-    (void)offset;
-    (void)data;
-    (void)len;
-    return RB_OK;
-}
-
-static rb_err
-reread(void *ctx, uint32_t offset, uint8_t *out, uint32_t len)
-{
-    const struct image_file *file = ctx;
-
-    return rb_pread_all(file->fd, out, len, offset);
-}
-
-/* The file as a device sees it: every byte through the stream, in order. */
-static rb_err
-verify_stream(struct image_file *file, const struct rb_image_keys *keys, const struct rb_image_policy *policy)
-{
-    struct rb_image_stream *stream = rb_alloc(sizeof *stream);
-    uint8_t *piece = rb_alloc(65536);
-    rb_err err = RB_OK;
-
-    rb_image_stream_init(stream, keys, policy, drop, reread, file);
-    for (uint64_t at = 0; err == RB_OK && at < file->len;) {
-        uint32_t len = (uint32_t)(file->len - at < 65536 ? file->len - at : 65536);
-        err = rb_pread_all(file->fd, piece, len, at);
-        if (err == RB_OK) {
-            err = rb_image_stream_feed(stream, piece, len);
-        }
-        at += len;
-    }
-    if (err == RB_OK) {
-        err = rb_image_stream_finish(stream);
-    }
-    if (err == RB_ERR_IMAGE_SIZE) {
-        err = rb_fail(err, "%" PRIu64 " bytes of %" PRIu32, file->len, rb_image_len(&stream->image));
-    }
-    free(piece);
-    free(stream);
-    return err;
-}
-
-static rb_err
 verify(struct image_file *file, const struct rb_image_keys *keys, const char *hardware, uint32_t floor,
        struct rb_image *image)
 {
@@ -318,7 +272,13 @@ verify(struct image_file *file, const struct rb_image_keys *keys, const char *ha
         .type = image->type,
         .slot = image->affinity == RB_IMAGE_SLOT_B ? 1 : 0,
     };
-    return verify_stream(file, keys, &policy);
+    uint8_t *data = rb_alloc(file->len);
+    rb_err err = rb_pread_all(file->fd, data, file->len, 0);
+    if (err == RB_OK) {
+        err = forge_image_verify(data, file->len, keys, &policy, image);
+    }
+    free(data);
+    return err;
 }
 
 static void

@@ -49,10 +49,6 @@ describe(const struct forge_image_spec *spec, size_t body_len, struct rb_image *
         return rb_fail(RB_ERR_IMAGE_FIELD, "the body is empty");
     }
     out->chunk_count = (uint32_t)((body_len + RB_IMAGE_CHUNK_LEN - 1) / RB_IMAGE_CHUNK_LEN);
-    out->body_offset = rb_image_body_offset(out->chunk_count);
-    if (body_len > UINT32_MAX - out->body_offset) {
-        return rb_fail(RB_ERR_IMAGE_FIELD, "the body has %zu bytes; an image has at most 4 GiB", body_len);
-    }
     out->body_len = (uint32_t)body_len;
     if (spec->entry_address < spec->load_address || spec->entry_address - spec->load_address >= body_len) {
         return rb_fail(RB_ERR_IMAGE_FIELD, "the entry address lies outside of the body");
@@ -81,13 +77,14 @@ forge_image_build(const struct forge_image_spec *spec, const uint8_t *body, size
 {
     struct rb_image description;
 
-    if (body_len > UINT32_MAX) {
-        return rb_fail(RB_ERR_IMAGE_FIELD, "the body has %zu bytes; an image has at most 4 GiB", body_len);
+    if (body_len > FORGE_IMAGE_BODY_MAX) {
+        return rb_fail(RB_ERR_IMAGE_FIELD, "the body has %zu bytes, at most %u are possible", body_len,
+                       FORGE_IMAGE_BODY_MAX);
     }
     RB_TRY(describe(spec, body_len, &description));
     uint8_t *out = rb_alloc(rb_image_len(&description));
-    uint8_t *table = out + RB_IMAGE_HEADER_LEN;
-    memcpy(out + description.body_offset, body, body_len);
+    uint8_t *table = out + rb_image_table_offset(&description);
+    memcpy(out + RB_IMAGE_BODY_OFFSET, body, body_len);
     for (uint32_t i = 0; i < description.chunk_count; i++) {
         size_t at = (size_t)i * RB_IMAGE_CHUNK_LEN;
         size_t left = body_len - at;
@@ -103,4 +100,75 @@ forge_image_build(const struct forge_image_spec *spec, const uint8_t *body, size
     *image = out;
     *len = rb_image_len(&description);
     return RB_OK;
+}
+
+/* --- checking whole image files --------------------------------------------------------------------------------- */
+
+struct held {
+    const uint8_t *data;
+    size_t len;
+};
+
+static rb_err
+compare(void *ctx, uint32_t offset, const uint8_t *data, uint32_t len)
+{
+    const struct held *file = ctx;
+
+    if (offset > file->len || len > file->len - offset) {
+        return RB_ERR_IMAGE_SIZE;
+    }
+    return memcmp(file->data + offset, data, len) == 0 ? RB_OK : RB_ERR_IMAGE_CHUNKS;
+}
+
+static rb_err
+reread(void *ctx, uint32_t offset, uint8_t *out, uint32_t len)
+{
+    const struct held *file = ctx;
+
+    if (offset > file->len || len > file->len - offset) {
+        return RB_ERR_IMAGE_SIZE;
+    }
+    memcpy(out, file->data + offset, len);
+    return RB_OK;
+}
+
+/* Put the compact form through the stream that a device uses; what it makes must be the file. */
+static rb_err
+through_stream(struct rb_image_stream *s, struct held *file)
+{
+    RB_TRY(rb_image_stream_feed(s, file->data, RB_IMAGE_HEADER_LEN));
+    if (file->len != rb_image_len(&s->image)) {
+        return rb_fail(file->len < rb_image_len(&s->image) ? RB_ERR_IMAGE_SIZE : RB_ERR_IMAGE_TRAILING,
+                       "%zu bytes, the header says %u", file->len, rb_image_len(&s->image));
+    }
+    RB_TRY(rb_image_stream_feed(s, file->data + RB_IMAGE_BODY_OFFSET, s->image.body_len));
+    return rb_image_stream_finish(s);
+}
+
+rb_err
+forge_image_verify(const uint8_t *data, size_t len, const struct rb_image_keys *keys,
+                   const struct rb_image_policy *policy, struct rb_image *image)
+{
+    struct held file = {data, len};
+    uint8_t body[RB_SHA256_LEN];
+
+    if (len < RB_IMAGE_HEADER_LEN) {
+        return rb_fail(RB_ERR_IMAGE_SIZE, "%zu bytes", len);
+    }
+    struct rb_image_stream *s = rb_alloc(sizeof *s);
+    rb_image_stream_init(s, keys, policy, compare, reread, &file);
+    rb_err err = through_stream(s, &file);
+    if (err == RB_OK) {
+        rb_sha256(data + RB_IMAGE_BODY_OFFSET, s->image.body_len, body);
+        err = rb_equal(body, s->image.body_sha256, sizeof body) ? RB_OK : RB_ERR_IMAGE_BODY;
+        *image = s->image;
+    }
+    free(s);
+    return err;
+}
+
+void
+forge_image_compact(uint8_t *data, const struct rb_image *image)
+{
+    memmove(data + RB_IMAGE_HEADER_LEN, data + RB_IMAGE_BODY_OFFSET, image->body_len);
 }

@@ -21,8 +21,11 @@ struct forge_image_spec {
     uint64_t entry_address; /* lies in the body; equal to load_address for its first byte */
 };
 
+/** Bytes a body may have, so that the image's length fits 32 bits. */
+#define FORGE_IMAGE_BODY_MAX (UINT32_MAX / (RB_IMAGE_CHUNK_LEN + RB_SHA256_LEN) * RB_IMAGE_CHUNK_LEN - 2 * RB_IMAGE_CHUNK_LEN)
+
 /**
- * Header, table, padding and body in new memory that the caller frees. The same input gives the same bytes: nothing
+ * Header, body, table and the zeros between them in new memory that the caller frees. The same input gives the same bytes: nothing
  * of the time or the machine goes in, and the signature is deterministic.
  *
  * @return RB_OK, RB_ERR_IMAGE_FIELD (with the field in the detail), RB_ERR_KEY_FORMAT (not a P-256 key),
@@ -31,5 +34,16 @@ struct forge_image_spec {
 RB_MUST_USE
 rb_err forge_image_build(const struct forge_image_spec *spec, const uint8_t *body, size_t body_len,
                          const struct forge_key *key, uint8_t **image, size_t *len);
+
+/**
+ * Check a whole image file: header, body, table, padding, and that nothing follows.
+ * @return RB_OK, or an error of rb_image_header_verify, rb_image_admit, RB_ERR_IMAGE_SIZE, _TRAILING, _CHUNKS, _BODY
+ */
+RB_MUST_USE
+rb_err forge_image_verify(const uint8_t *data, size_t len, const struct rb_image_keys *keys,
+                          const struct rb_image_policy *policy, struct rb_image *image);
+
+/** Turn a verified image file, in place, into its compact form: rb_image_compact_len bytes. */
+void forge_image_compact(uint8_t *data, const struct rb_image *image);
 
 #endif

@@ -7,6 +7,7 @@
 #include "lib/tuf/release.h"
 #include "pkgmgr/rpkfile.h"
 #include "server-tools/delta.h"
+#include "server-tools/image.h"
 #include "server-tools/key.h"
 #include "server-tools/repo.h"
 
@@ -28,7 +29,7 @@ struct candidate {
     char *staged;
     char *component;
     struct rb_image image;
-    uint32_t length;
+    uint32_t length; /* of the compact form, which is what payloads make and what is kept for later deltas */
     uint8_t sha256[RB_SHA256_LEN];
 };
 
@@ -138,39 +139,10 @@ check_history(struct job *job, const struct candidate *c, bool *known)
 
 /* ---- images ---- */
 
-struct held {
-    const uint8_t *data;
-    size_t len;
-};
-
-static rb_err
-drop(void *ctx, uint32_t offset, const uint8_t *data, uint32_t len)
-{
-    (void)ctx;
-    (void)offset;
-    (void)data;
-    (void)len;
-    return RB_OK;
-}
-
-static rb_err
-reread(void *ctx, uint32_t offset, uint8_t *out, uint32_t len)
-{
-    const struct held *held = ctx;
-
-    if (offset > held->len || len > held->len - offset) {
-        return RB_ERR_TRUNCATED;
-    }
-    rb_copy(out, held->data + offset, len);
-    return RB_OK;
-}
-
 /* Every byte, through the check that a device makes. */
 static rb_err
 verify_image(const uint8_t *data, size_t len, const struct rb_image_keys *keys, struct rb_image *image)
 {
-    struct held held = {data, len};
-
     if (len < RB_IMAGE_HEADER_LEN) {
         return rb_fail(RB_ERR_IMAGE_SIZE, "%zu bytes", len);
     }
@@ -182,14 +154,7 @@ verify_image(const uint8_t *data, size_t len, const struct rb_image_keys *keys, 
         .type = RB_IMAGE_APP,
         .slot = image->affinity == RB_IMAGE_SLOT_B ? 1 : 0,
     };
-    struct rb_image_stream *stream = rb_alloc(sizeof *stream);
-    rb_image_stream_init(stream, keys, &policy, drop, reread, &held);
-    rb_err err = rb_image_stream_feed(stream, data, (uint32_t)len);
-    if (err == RB_OK) {
-        err = rb_image_stream_finish(stream);
-    }
-    free(stream);
-    return err;
+    return forge_image_verify(data, len, keys, &policy, image);
 }
 
 /* "COMPONENT=FILE" or "FILE". */
@@ -217,8 +182,12 @@ candidate_open(struct job *job, const char *argument, struct candidate *c)
     RB_TRY(forge_repo_stage(job->repo, path, &c->staged));
     RB_TRY(rb_file_read(c->staged, FORGE_DELTA_FILE_MAX, &data, &len));
     rb_err err = verify_image(data, len, &job->keys, &c->image);
-    rb_sha256(data, len, c->sha256);
-    c->length = (uint32_t)len;
+    if (err == RB_OK) {
+        forge_image_compact(data, &c->image);
+        c->length = rb_image_compact_len(&c->image);
+        rb_sha256(data, c->length, c->sha256);
+        err = rb_file_replace(c->staged, data, c->length, 0644);
+    }
     free(data);
     return err;
 }

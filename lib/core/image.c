@@ -8,7 +8,7 @@
  *     9  affinity u8         40  entry_address u64   280  zero
  *    10  flags u16 = 0       48  version[32]         448  signature over 0..447: r, s
  *    12  security_counter    80  hardware[4][32]
- *    16  body_offset
+ *    16  body_offset = 4096
  *    20  body_len
  *
  * The signed range starts with the magic, so a signature made for anything else that Riverbank signs never fits a
@@ -19,7 +19,6 @@
 #define MAGIC 0x31494252u /* "RBI1" */
 #define FORMAT 1u
 #define ENTRY_LEN RB_SHA256_LEN /* of the chunk table */
-#define LOOKS 8                 /* reads before something that may be torn is believed */
 
 static uint32_t
 min_u32(uint32_t a, uint32_t b)
@@ -38,18 +37,16 @@ rb_image_text_valid(const char *field, size_t len)
     return n > 0 && rb_all(field + n, len - n, 0);
 }
 
-uint32_t
-rb_image_body_offset(uint32_t chunk_count)
-{
-    uint32_t end = RB_IMAGE_HEADER_LEN + chunk_count * ENTRY_LEN;
-
-    return (end + RB_IMAGE_CHUNK_LEN - 1) / RB_IMAGE_CHUNK_LEN * RB_IMAGE_CHUNK_LEN;
-}
-
 static uint32_t
 chunks_of(uint32_t body_len)
 {
     return body_len / RB_IMAGE_CHUNK_LEN + (body_len % RB_IMAGE_CHUNK_LEN != 0 ? 1u : 0u);
+}
+
+static uint64_t
+whole_len(uint32_t chunk_count)
+{
+    return RB_IMAGE_BODY_OFFSET + (uint64_t)chunk_count * (RB_IMAGE_CHUNK_LEN + ENTRY_LEN);
 }
 
 /* Whole fields are compared, so "board-1" never stands for "board-10". */
@@ -98,8 +95,7 @@ fields_valid(const struct rb_image *image)
 {
     if ((image->type != RB_IMAGE_APP && image->type != RB_IMAGE_RECOVERY) || image->affinity > RB_IMAGE_SLOT_B
         || image->body_len == 0 || image->chunk_count != chunks_of(image->body_len)
-        || image->body_offset != rb_image_body_offset(image->chunk_count)
-        || image->body_len > UINT32_MAX - image->body_offset) {
+        || whole_len(image->chunk_count) > UINT32_MAX) {
         return false;
     }
     /* The entry lies in the body, and the body does not wrap around the address space. */
@@ -133,7 +129,7 @@ parse(const uint8_t *header, struct rb_image *out)
     image.affinity = rb_read_u8(&r);
     uint16_t flags = rb_read_u16(&r);
     image.security_counter = rb_read_u32(&r);
-    image.body_offset = rb_read_u32(&r);
+    uint32_t body_offset = rb_read_u32(&r);
     image.body_len = rb_read_u32(&r);
     uint32_t chunk_len = rb_read_u32(&r);
     uint32_t hardware_count = rb_read_u32(&r);
@@ -150,7 +146,8 @@ parse(const uint8_t *header, struct rb_image *out)
 
     image.chunk_count = chunks_of(image.body_len);
     image.hardware_count = (uint8_t)min_u32(hardware_count, UINT8_MAX);
-    if (r.bad || !rest_zero || flags != 0 || chunk_len != RB_IMAGE_CHUNK_LEN || !fields_valid(&image)) {
+    if (r.bad || !rest_zero || flags != 0 || body_offset != RB_IMAGE_BODY_OFFSET || chunk_len != RB_IMAGE_CHUNK_LEN
+        || !fields_valid(&image)) {
         return RB_ERR_IMAGE_FIELD;
     }
     rb_sha256(header, RB_IMAGE_SIGNED_LEN, image.digest);
@@ -215,7 +212,7 @@ rb_image_header_encode(const struct rb_image *image, uint8_t out[RB_IMAGE_SIGNED
     rb_write_u8(&w, image->affinity);
     rb_write_u16(&w, 0);
     rb_write_u32(&w, image->security_counter);
-    rb_write_u32(&w, image->body_offset);
+    rb_write_u32(&w, RB_IMAGE_BODY_OFFSET);
     rb_write_u32(&w, image->body_len);
     rb_write_u32(&w, RB_IMAGE_CHUNK_LEN);
     rb_write_u32(&w, image->hardware_count);
@@ -253,26 +250,6 @@ rb_image_admit(const struct rb_image *image, const struct rb_image_policy *polic
     return rb_image_len(image) > policy->slot_size ? RB_ERR_IMAGE_SIZE : RB_OK;
 }
 
-/* Hash the part of `piece` (image bytes from `offset`, before the body) that is table; the padding after the table
- * must be zero. */
-static rb_err
-table_piece(const struct rb_image *image, struct rb_sha256 *hash, uint32_t offset, const uint8_t *piece, uint32_t len)
-{
-    uint32_t table_end = RB_IMAGE_HEADER_LEN + image->chunk_count * ENTRY_LEN;
-    uint32_t in_table = offset < table_end ? min_u32(len, table_end - offset) : 0;
-    uint8_t root[RB_SHA256_LEN];
-
-    rb_sha256_update(hash, piece, in_table);
-    if (!rb_all(piece + in_table, len - in_table, 0)) {
-        return RB_ERR_IMAGE_CHUNKS;
-    }
-    if (offset + len < image->body_offset) {
-        return RB_OK;
-    }
-    rb_sha256_finish(hash, root);
-    return rb_equal(root, image->chunk_root, sizeof root) ? RB_OK : RB_ERR_IMAGE_CHUNKS;
-}
-
 /* --- images that arrive in order ------------------------------------------------------------------------------- */
 
 void
@@ -287,95 +264,120 @@ rb_image_stream_init(struct rb_image_stream *s, const struct rb_image_keys *keys
     s->reread = reread;
     s->ctx = ctx;
     s->failed = RB_OK;
-    rb_sha256_start(&s->body);
-    rb_sha256_start(&s->table);
 }
 
-void
-rb_image_stream_resume(struct rb_image_stream *s, const struct rb_image *image, uint32_t verified_len,
-                       const struct rb_sha256 *body)
-{
-    s->image = *image;
-    s->offset = verified_len;
-    s->held = 0;
-    s->body = *body;
-    s->failed = verified_len >= image->body_offset && verified_len <= rb_image_len(image) ? RB_OK : RB_ERR_ARG;
-}
-
-/* Bytes of the unit that starts at s->offset; 0 behind the image. Units end at multiples of the chunk length, so a
- * run never straddles a program unit or a flash sector. */
 static uint32_t
-unit_len(const struct rb_image_stream *s)
+body_end(const struct rb_image_stream *s)
 {
-    if (s->offset < RB_IMAGE_HEADER_LEN) {
-        return RB_IMAGE_HEADER_LEN;
-    }
-    return min_u32(RB_IMAGE_CHUNK_LEN - s->offset % RB_IMAGE_CHUNK_LEN, rb_image_len(&s->image) - s->offset);
+    return RB_IMAGE_BODY_OFFSET + s->image.body_len;
 }
 
 static rb_err
-check_chunk(struct rb_image_stream *s, uint32_t len)
+admit_header(struct rb_image_stream *s)
 {
-    uint32_t index = (s->offset - s->image.body_offset) / RB_IMAGE_CHUNK_LEN;
-    uint8_t want[ENTRY_LEN];
-    uint8_t got[ENTRY_LEN];
+    RB_TRY(rb_image_header_verify(s->unit, s->keys, &s->image));
+    return rb_image_admit(&s->image, s->policy);
+}
 
-    RB_TRY(s->reread(s->ctx, RB_IMAGE_HEADER_LEN + index * ENTRY_LEN, want, sizeof want));
-    rb_sha256(s->unit, len, got);
-    return rb_equal(want, got, sizeof got) ? RB_OK : RB_ERR_IMAGE_BODY;
+rb_err
+rb_image_stream_resume(struct rb_image_stream *s, uint32_t offset)
+{
+    s->failed = s->reread(s->ctx, 0, s->unit, RB_IMAGE_HEADER_LEN);
+    if (s->failed == RB_OK) {
+        s->failed = admit_header(s);
+    }
+    if (s->failed == RB_OK && (offset < RB_IMAGE_BODY_OFFSET || offset > body_end(s))) {
+        s->failed = RB_ERR_ARG;
+    }
+    s->offset = offset;
+    return s->failed;
 }
 
 static rb_err
-take_unit(struct rb_image_stream *s, uint32_t len)
+put(struct rb_image_stream *s, const uint8_t *data, uint32_t len)
 {
-    if (s->offset == 0) {
-        RB_TRY(rb_image_header_verify(s->unit, s->keys, &s->image));
-        RB_TRY(rb_image_admit(&s->image, s->policy));
-    } else if (s->offset < s->image.body_offset) {
-        RB_TRY(table_piece(&s->image, &s->table, s->offset, s->unit, len));
-    } else {
-        RB_TRY(check_chunk(s, len));
-        rb_sha256_update(&s->body, s->unit, len);
-    }
-    RB_TRY(s->emit(s->ctx, s->offset, s->unit, len));
+    RB_TRY(s->emit(s->ctx, s->offset, data, len));
     s->offset += len;
-    s->held = 0;
     return RB_OK;
+}
+
+/* Zeros up to the next multiple of the chunk length. Uses `unit`. */
+static rb_err
+put_padding(struct rb_image_stream *s)
+{
+    uint32_t over = s->offset % RB_IMAGE_CHUNK_LEN;
+
+    if (over == 0) {
+        return RB_OK;
+    }
+    rb_fill(s->unit, 0, RB_IMAGE_CHUNK_LEN - over);
+    return put(s, s->unit, RB_IMAGE_CHUNK_LEN - over);
+}
+
+static rb_err
+take_header(struct rb_image_stream *s, const uint8_t **data, uint32_t *len)
+{
+    uint32_t take = min_u32(RB_IMAGE_HEADER_LEN - s->held, *len);
+
+    rb_copy(s->unit + s->held, *data, take);
+    s->held += take;
+    *data += take;
+    *len -= take;
+    if (s->held < RB_IMAGE_HEADER_LEN) {
+        return RB_OK;
+    }
+    RB_TRY(admit_header(s));
+    RB_TRY(put(s, s->unit, RB_IMAGE_HEADER_LEN));
+    return put_padding(s);
 }
 
 rb_err
 rb_image_stream_feed(struct rb_image_stream *s, const uint8_t *data, uint32_t len)
 {
-    while (len > 0 && s->failed == RB_OK) {
-        uint32_t want = unit_len(s);
-        if (want == 0) {
-            s->failed = RB_ERR_IMAGE_TRAILING;
-            break;
-        }
-        uint32_t take = min_u32(want - s->held, len);
-        rb_copy(s->unit + s->held, data, take);
-        s->held += take;
-        data += take;
-        len -= take;
-        if (s->held == want) {
-            s->failed = take_unit(s, want);
-        }
+    if (s->failed == RB_OK && s->offset == 0) {
+        s->failed = take_header(s, &data, &len);
+    }
+    if (s->failed == RB_OK && len > 0) {
+        s->failed = len > body_end(s) - s->offset ? RB_ERR_IMAGE_TRAILING : put(s, data, len);
     }
     return s->failed;
+}
+
+/* Read the body back chunk by chunk and put the table that follows from it, some entries at a time. */
+static rb_err
+put_table(struct rb_image_stream *s)
+{
+    uint8_t entries[16][ENTRY_LEN];
+    uint8_t root[RB_SHA256_LEN];
+    struct rb_sha256 hash;
+    uint32_t held = 0;
+
+    rb_sha256_start(&hash);
+    for (uint32_t i = 0; i < s->image.chunk_count; i++) {
+        uint32_t at = i * RB_IMAGE_CHUNK_LEN;
+        uint32_t len = min_u32(RB_IMAGE_CHUNK_LEN, s->image.body_len - at);
+        RB_TRY(s->reread(s->ctx, RB_IMAGE_BODY_OFFSET + at, s->unit, len));
+        rb_sha256(s->unit, len, entries[held++]);
+        if (held == sizeof entries / sizeof entries[0] || i + 1 == s->image.chunk_count) {
+            rb_sha256_update(&hash, entries, held * ENTRY_LEN);
+            RB_TRY(put(s, entries[0], held * ENTRY_LEN));
+            held = 0;
+        }
+    }
+    rb_sha256_finish(&hash, root);
+    return rb_equal(root, s->image.chunk_root, sizeof root) ? RB_OK : RB_ERR_IMAGE_CHUNKS;
 }
 
 rb_err
 rb_image_stream_finish(struct rb_image_stream *s)
 {
-    uint8_t digest[RB_SHA256_LEN];
-
     RB_TRY(s->failed);
     s->failed = RB_ERR_IMAGE_SIZE; /* used up, and the answer when the image is not complete */
-    if (s->offset < RB_IMAGE_HEADER_LEN || s->held > 0 || s->offset != rb_image_len(&s->image)) {
+    if (s->offset == 0 || s->offset != body_end(s)) {
         return RB_ERR_IMAGE_SIZE;
     }
-    rb_sha256_finish(&s->body, digest);
-    return rb_equal(digest, s->image.body_sha256, sizeof digest) ? RB_OK : RB_ERR_IMAGE_BODY;
+    RB_TRY(put_padding(s));
+    return put_table(s);
 }
 
 /* --- images in a slot ------------------------------------------------------------------------------------------ */
@@ -391,20 +393,37 @@ rb_image_slot_header(const struct rb_flash *flash, uint32_t slot_address, const 
     return rb_image_admit(out, policy);
 }
 
+rb_err
+rb_image_read_compact(const struct rb_flash *flash, uint32_t slot_address, uint32_t offset, uint8_t *out, uint32_t len)
+{
+    if (offset < RB_IMAGE_HEADER_LEN) {
+        uint32_t n = min_u32(RB_IMAGE_HEADER_LEN - offset, len);
+        RB_TRY(flash->read(flash->ctx, slot_address + offset, out, n));
+        offset += n;
+        out += n;
+        len -= n;
+    }
+    uint32_t at = (uint32_t)rb_image_from_compact(offset);
+    return len > 0 ? flash->read(flash->ctx, slot_address + at, out, len) : RB_OK;
+}
+
 static rb_err
 slot_table(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image, uint8_t *scratch)
 {
     struct rb_sha256 hash;
-    uint32_t offset = RB_IMAGE_HEADER_LEN;
+    uint8_t root[RB_SHA256_LEN];
+    uint32_t at = rb_image_table_offset(image);
+    uint32_t end = rb_image_len(image);
 
     rb_sha256_start(&hash);
-    while (offset < image->body_offset) {
-        uint32_t len = RB_IMAGE_CHUNK_LEN - offset % RB_IMAGE_CHUNK_LEN;
-        RB_TRY(flash->read(flash->ctx, slot_address + offset, scratch, len));
-        RB_TRY(table_piece(image, &hash, offset, scratch, len));
-        offset += len;
+    while (at < end) {
+        uint32_t len = min_u32(RB_IMAGE_CHUNK_LEN, end - at);
+        RB_TRY(flash->read(flash->ctx, slot_address + at, scratch, len));
+        rb_sha256_update(&hash, scratch, len);
+        at += len;
     }
-    return RB_OK;
+    rb_sha256_finish(&hash, root);
+    return rb_equal(root, image->chunk_root, sizeof root) ? RB_OK : RB_ERR_IMAGE_CHUNKS;
 }
 
 /* Each byte is read once: what is hashed is what stands in `area` afterwards. */
@@ -419,7 +438,7 @@ slot_body(const struct rb_flash *flash, uint32_t slot_address, const struct rb_i
     for (uint32_t at = 0; at < image->body_len; at += RB_IMAGE_CHUNK_LEN) {
         uint8_t *to = area != NULL ? area + at : scratch;
         uint32_t len = min_u32(RB_IMAGE_CHUNK_LEN, image->body_len - at);
-        RB_TRY(flash->read(flash->ctx, slot_address + image->body_offset + at, to, len));
+        RB_TRY(flash->read(flash->ctx, slot_address + RB_IMAGE_BODY_OFFSET + at, to, len));
         rb_sha256_update(&hash, to, len);
         if (image->body_len - at <= RB_IMAGE_CHUNK_LEN) {
             break; /* `at` must not wrap */
@@ -429,7 +448,15 @@ slot_body(const struct rb_flash *flash, uint32_t slot_address, const struct rb_i
     return rb_equal(digest, image->body_sha256, sizeof digest) ? RB_OK : RB_ERR_IMAGE_BODY;
 }
 
-/* Nothing is smuggled behind the image in its last sector. */
+/* Nothing is smuggled between the parts of the image. */
+static rb_err
+slot_zeros(const struct rb_flash *flash, uint32_t slot_address, uint32_t at, uint32_t end, uint8_t *scratch)
+{
+    RB_TRY(flash->read(flash->ctx, slot_address + at, scratch, end - at));
+    return rb_all(scratch, end - at, 0) ? RB_OK : RB_ERR_IMAGE_TRAILING;
+}
+
+/* Nor behind it in its last sector. */
 static rb_err
 slot_trailing(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image, uint8_t *scratch)
 {
@@ -454,8 +481,11 @@ rb_err
 rb_image_slot_load(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image, uint8_t *scratch,
                    uint8_t *area)
 {
-    RB_TRY(slot_table(flash, slot_address, image, scratch));
+    RB_TRY(slot_zeros(flash, slot_address, RB_IMAGE_HEADER_LEN, RB_IMAGE_BODY_OFFSET, scratch));
     RB_TRY(slot_body(flash, slot_address, image, scratch, area));
+    RB_TRY(slot_zeros(flash, slot_address, RB_IMAGE_BODY_OFFSET + image->body_len, rb_image_table_offset(image),
+                      scratch));
+    RB_TRY(slot_table(flash, slot_address, image, scratch));
     return slot_trailing(flash, slot_address, image, scratch);
 }
 
@@ -465,97 +495,4 @@ rb_image_slot_verify(const struct rb_flash *flash, uint32_t slot_address, const 
 {
     RB_TRY(rb_image_slot_header(flash, slot_address, keys, policy, out));
     return rb_image_slot_load(flash, slot_address, out, scratch, NULL);
-}
-
-/* Whether the chunk at body byte `at` is right; on return `scratch` holds it. */
-static rb_err
-slot_chunk(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image, uint32_t at,
-           uint8_t *scratch, uint32_t len)
-{
-    uint32_t entry = RB_IMAGE_HEADER_LEN + at / RB_IMAGE_CHUNK_LEN * ENTRY_LEN;
-    uint8_t want[ENTRY_LEN];
-    uint8_t got[ENTRY_LEN];
-
-    RB_TRY(flash->read(flash->ctx, slot_address + entry, want, sizeof want));
-    RB_TRY(flash->read(flash->ctx, slot_address + image->body_offset + at, scratch, len));
-    rb_sha256(scratch, len, got);
-    return rb_equal(want, got, sizeof got) ? RB_OK : RB_ERR_IMAGE_BODY;
-}
-
-/* The image from its first byte to `len`, and the digest of the body that far. */
-struct prefix {
-    uint32_t len;
-    struct rb_sha256 body;
-};
-
-/* Walk the chunks while they are right. *last: the longest verified prefix that ends with a sector or the image,
- * *before: the one before that. Returns what ended the walk. */
-static rb_err
-walk_chunks(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image, uint8_t *scratch,
-            struct prefix *before, struct prefix *last)
-{
-    struct rb_sha256 hash = last->body;
-    uint32_t at = 0;
-
-    while (at < image->body_len) {
-        uint32_t len = min_u32(RB_IMAGE_CHUNK_LEN, image->body_len - at);
-        RB_TRY(slot_chunk(flash, slot_address, image, at, scratch, len));
-        rb_sha256_update(&hash, scratch, len);
-        at += len;
-        if (at == image->body_len || (image->body_offset + at) % flash->sector_size == 0) {
-            *before = *last;
-            *last = (struct prefix){image->body_offset + at, hash};
-        }
-    }
-    return RB_OK;
-}
-
-/* The operation that was cut may have been the one that wrote the last chunk: then its bits may read well now and not
- * later. It counts only if it reads well several times. */
-static rb_err
-last_chunk_steady(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image, uint8_t *scratch,
-                  uint32_t verified_len)
-{
-    uint32_t body_len = verified_len - image->body_offset;
-    uint32_t at = (body_len - 1) / RB_IMAGE_CHUNK_LEN * RB_IMAGE_CHUNK_LEN;
-
-    for (int i = 0; i < LOOKS; i++) {
-        RB_TRY(slot_chunk(flash, slot_address, image, at, scratch, body_len - at));
-    }
-    return RB_OK;
-}
-
-/* Errors that are not an answer about the flash's content. */
-static bool
-no_answer(rb_err err)
-{
-    return err == RB_ERR_FLASH_POWER || err == RB_ERR_FLASH_RANGE;
-}
-
-rb_err
-rb_image_slot_progress(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image_keys *keys,
-                       const struct rb_image_policy *policy, uint8_t *scratch, struct rb_image *out,
-                       uint32_t *verified_len, struct rb_sha256 *body)
-{
-    struct prefix before;
-    struct prefix last = {.len = 0};
-
-    rb_sha256_start(&last.body);
-    before = last;
-    rb_err err = rb_image_slot_header(flash, slot_address, keys, policy, out);
-    if (err == RB_OK) {
-        err = slot_table(flash, slot_address, out, scratch);
-    }
-    if (err == RB_OK) {
-        err = walk_chunks(flash, slot_address, out, scratch, &before, &last);
-    }
-    if (!no_answer(err) && last.len > 0) {
-        err = last_chunk_steady(flash, slot_address, out, scratch, last.len);
-        if (err != RB_OK) {
-            last = before;
-        }
-    }
-    *verified_len = last.len;
-    *body = last.body;
-    return no_answer(err) ? err : RB_OK;
 }

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * The boot image: header, chunk table, body (docs/format.md section 2).
+ * The boot image: header, body, chunk table (docs/format.md section 2).
  *
- *   0           512                    body_offset          body_offset + body_len
- *   | header    | chunk table  | zeros | body               |
+ *   0          512      4096                     table_offset
+ *   | header   | zeros  | body          | zeros  | chunk table |
  *
  * The header is signed; it holds the SHA-256 of the body and the SHA-256 of the
- * chunk table (the chunk root). The table stands before the body, so a writer
- * that receives an image in order can check each 4 KiB chunk before it goes to
- * flash, and anyone can find a rotten chunk later without reading the rest.
+ * chunk table (the chunk root). The table lets anyone find a rotten 4 KiB chunk
+ * without reading the rest.
+ *
+ * Table and zeros follow from header and body, so they do not travel: a payload
+ * carries the *compact form*, header then body, and whoever writes a slot adds
+ * the rest. In a delta the table would cost 32 incompressible bytes for each
+ * changed chunk, often more than the change.
  *
  * Nothing in the header is used before its signature has been verified.
  */
@@ -24,6 +28,7 @@
 #define RB_IMAGE_HEADER_LEN 512u
 #define RB_IMAGE_SIGNED_LEN 448u /* the signature covers bytes 0..447 and stands at 448..511 */
 #define RB_IMAGE_CHUNK_LEN 4096u
+#define RB_IMAGE_BODY_OFFSET 4096u
 #define RB_IMAGE_HARDWARE_LEN 32u
 #define RB_IMAGE_HARDWARE_MAX 4u /* hardware ids one image may name */
 #define RB_IMAGE_VERSION_LEN 32u
@@ -46,7 +51,6 @@ struct rb_image {
     uint8_t type;     /* enum rb_image_type */
     uint8_t affinity; /* enum rb_image_affinity */
     uint32_t security_counter;
-    uint32_t body_offset; /* from the image's first byte; a multiple of RB_IMAGE_CHUNK_LEN */
     uint32_t body_len;    /* bytes, 1.. */
     uint32_t chunk_count; /* ceil(body_len / RB_IMAGE_CHUNK_LEN) */
     uint64_t load_address;
@@ -60,11 +64,32 @@ struct rb_image {
     uint8_t digest[RB_SHA256_LEN];     /* SHA-256 of header bytes 0..447: the image's identity */
 };
 
-/** Bytes of the whole image: body_offset + body_len; cannot wrap for a parsed header. */
+/** Where the chunk table starts. Neither this nor the image's length can wrap for a parsed header. */
+static inline uint32_t
+rb_image_table_offset(const struct rb_image *image)
+{
+    return RB_IMAGE_BODY_OFFSET + image->chunk_count * RB_IMAGE_CHUNK_LEN;
+}
+
+/** Bytes of the whole image, as it lies in a slot or in a file. */
 static inline uint32_t
 rb_image_len(const struct rb_image *image)
 {
-    return image->body_offset + image->body_len;
+    return rb_image_table_offset(image) + image->chunk_count * RB_SHA256_LEN;
+}
+
+/** Bytes of the compact form: header and body. */
+static inline uint32_t
+rb_image_compact_len(const struct rb_image *image)
+{
+    return RB_IMAGE_HEADER_LEN + image->body_len;
+}
+
+/** Where byte `compact` of the compact form lies in the image. */
+static inline uint64_t
+rb_image_from_compact(uint64_t compact)
+{
+    return compact < RB_IMAGE_HEADER_LEN ? compact : compact - RB_IMAGE_HEADER_LEN + RB_IMAGE_BODY_OFFSET;
 }
 
 /** Keys that may sign images: `count` public keys of RB_P256_KEY_LEN bytes, borrowed. */
@@ -84,8 +109,7 @@ bool rb_image_text_valid(const char *field, size_t len);
  * Verify the signature over a header, then parse it strictly.
  *
  * Every reserved byte must be zero, every flag known, strings padded with NULs,
- * body_offset the smallest multiple of 4096 that leaves room for the table, the
- * entry address in the body.
+ * body_offset 4096, the entry address in the body.
  *
  * @return RB_OK
  *         RB_ERR_IMAGE_MAGIC, RB_ERR_IMAGE_VERSION   first 8 bytes; looked at before the signature
@@ -108,9 +132,6 @@ rb_err rb_image_header_parse(const uint8_t header[RB_IMAGE_HEADER_LEN], struct r
 RB_MUST_USE
 rb_err rb_image_header_encode(const struct rb_image *image, uint8_t out[RB_IMAGE_SIGNED_LEN]);
 
-/** The smallest body_offset for `chunk_count` chunks. */
-uint32_t rb_image_body_offset(uint32_t chunk_count);
-
 /** What a device asks of an image besides a signature. */
 struct rb_image_policy {
     const char *hardware; /* this device's id; must be one of the image's, whole */
@@ -126,28 +147,27 @@ struct rb_image_policy {
 RB_MUST_USE
 rb_err rb_image_admit(const struct rb_image *image, const struct rb_image_policy *policy);
 
-/** Checks an image that arrives in order, of any split, before anyone keeps it.
+/** Turns the compact form of an image, arriving in order in any split, into the bytes of a slot.
  *
- * Feed every byte with rb_image_stream_feed; bytes come back through `emit` in
- * order, in runs that end at multiples of 4096 (or at the image's end), the first
- * one after the header. The header and each chunk are emitted only after they have
- * been verified. A table of more than 112 entries is emitted while it is hashed; no
- * body byte follows unless it matched the root. The table is not held: `reread`
- * reads it back from where `emit` put it.
+ * Nothing is emitted before the header has been verified and admitted. Then come
+ * the header, the zeros behind it, and the body as it is fed; rb_image_stream_finish
+ * reads the body back from where `emit` put it, makes the chunk table of it, and
+ * compares the table with the signed root. So what counts is what the flash kept, not
+ * what was fed. Runs come in order, without gaps.
  */
 struct rb_image_stream {
     const struct rb_image_keys *keys;
     const struct rb_image_policy *policy;
+    /** Put image bytes at `offset`: always the byte after the last one put. */
     rb_err (*emit)(void *ctx, uint32_t offset, const uint8_t *data, uint32_t len);
+    /** Read image bytes back that were put. */
     rb_err (*reread)(void *ctx, uint32_t offset, uint8_t *out, uint32_t len);
     void *ctx;
 
-    struct rb_image image; /* valid once `offset` >= RB_IMAGE_HEADER_LEN */
+    struct rb_image image; /* valid once `offset` > 0 */
     uint32_t offset;       /* bytes of the image emitted so far */
-    uint32_t held;         /* bytes in `unit` */
+    uint32_t held;         /* header bytes in `unit` while `offset` is 0 */
     rb_err failed;         /* the first error; given again by every later call */
-    struct rb_sha256 body; /* over the emitted body */
-    struct rb_sha256 table;
     uint8_t unit[RB_IMAGE_CHUNK_LEN];
 };
 
@@ -157,18 +177,21 @@ void rb_image_stream_init(struct rb_image_stream *s, const struct rb_image_keys 
                           rb_err (*emit)(void *ctx, uint32_t offset, const uint8_t *data, uint32_t len),
                           rb_err (*reread)(void *ctx, uint32_t offset, uint8_t *out, uint32_t len), void *ctx);
 
-/** Go on with an image of which rb_image_slot_progress found `verified_len` > 0 bytes: call after init, with what it
- * gave. The next byte to feed is the one at `verified_len`. */
-void rb_image_stream_resume(struct rb_image_stream *s, const struct rb_image *image, uint32_t verified_len,
-                            const struct rb_sha256 *body);
+/** Go on with an image whose first `offset` bytes were put before the power failed: call after init. The header is read
+ * back, verified and admitted again. The next byte to feed is the one that lies at image offset `offset`, which must be
+ * in the body or at its end. Whether the earlier bytes are right is found out by rb_image_stream_finish.
+ * RB_OK, RB_ERR_ARG, or an error of rb_image_header_verify, rb_image_admit, reread. */
+RB_MUST_USE
+rb_err rb_image_stream_resume(struct rb_image_stream *s, uint32_t offset);
 
-/** RB_OK, an error of rb_image_header_verify or rb_image_admit, RB_ERR_IMAGE_CHUNKS, RB_ERR_IMAGE_BODY,
- * RB_ERR_IMAGE_TRAILING for bytes past the end, or what emit/reread returned. After an error: start over. */
+/** RB_OK, an error of rb_image_header_verify or rb_image_admit, RB_ERR_IMAGE_TRAILING for bytes past the body, or what
+ * emit returned. After an error: start over. */
 RB_MUST_USE
 rb_err rb_image_stream_feed(struct rb_image_stream *s, const uint8_t *data, uint32_t len);
 
-/** After the last byte: RB_OK only when the image is complete and its body digest is right; RB_ERR_IMAGE_SIZE when
- * bytes are missing, RB_ERR_IMAGE_BODY. The stream is used up. */
+/** After the last byte: read back, make the table, compare it with the root, put it. RB_OK only when the image is
+ * complete; RB_ERR_IMAGE_SIZE when bytes are missing, RB_ERR_IMAGE_CHUNKS when what was put is not what was signed.
+ * The stream is used up. Cost: reads and hashes the body once. */
 RB_MUST_USE
 rb_err rb_image_stream_finish(struct rb_image_stream *s);
 
@@ -177,25 +200,13 @@ RB_MUST_USE
 rb_err rb_image_slot_header(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image_keys *keys,
                             const struct rb_image_policy *policy, struct rb_image *out);
 
-/**
- * How much of an image that was being written to a slot is there and right, for continuing after a power cut: the
- * length of the longest verified prefix that ends at a sector boundary of the flash (the sector behind it is erased
- * again before writing goes on) and holds header and table whole; the image's length when all of it is right; 0 when
- * header or table is not, which is an answer and no error.
- *
- * @param out   the image; set when *verified_len > 0
- * @param body  running SHA-256 of the body up to *verified_len, for rb_image_stream_resume
- * @return RB_OK, or RB_ERR_FLASH_POWER, RB_ERR_FLASH_RANGE. Flash that cannot be read is not verified.
- * Cost: reads the prefix and its last chunk eight times more, because the power may have gone while that one was
- * written; `scratch` is RB_IMAGE_CHUNK_LEN bytes.
- */
+/** Read from the compact form of the image in a slot; only where it lies is known here, not what it is. */
 RB_MUST_USE
-rb_err rb_image_slot_progress(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image_keys *keys,
-                              const struct rb_image_policy *policy, uint8_t *scratch, struct rb_image *out,
-                              uint32_t *verified_len, struct rb_sha256 *body);
+rb_err rb_image_read_compact(const struct rb_flash *flash, uint32_t slot_address, uint32_t offset, uint8_t *out,
+                             uint32_t len);
 
 /**
- * Verify table, body and what follows of an image whose header has been verified. Each body byte is read once and is
+ * Verify body, table and what follows of an image whose header has been verified. Each body byte is read once and is
  * left in `area` (body_len bytes): what was verified is what runs. `area` NULL: `scratch` is used, the body runs in
  * place.
  * @return RB_OK, RB_ERR_IMAGE_CHUNKS, _BODY, _TRAILING, RB_ERR_FLASH_*
@@ -204,7 +215,7 @@ RB_MUST_USE
 rb_err rb_image_slot_load(const struct rb_flash *flash, uint32_t slot_address, const struct rb_image *image,
                           uint8_t *scratch, uint8_t *area);
 
-/** Verify everything of the image in a slot: header, admission, table, body, and that the flash
+/** Verify everything of the image in a slot: header, admission, body, table, and that the flash
  * after the image up to the end of its last sector is erased or zero. `scratch` as above.
  * @return RB_OK or the first error found. Cost: reads the image once. */
 RB_MUST_USE

@@ -37,7 +37,7 @@ struct rb_release_target {
     uint32_t security_counter;
     uint8_t affinity;         /* enum rb_image_affinity: the slot the image is linked for, or any */
     struct {
-        uint32_t length;      /* of the whole image file */
+        uint32_t length;      /* of the image's compact form (docs/format.md section 2) */
         uint8_t sha256[RB_SHA256_LEN];
         uint8_t digest[RB_SHA256_LEN]; /* SHA-256 of header bytes 0..447: the image's identity */
     } image;

@@ -7,6 +7,7 @@
  * The first cut tries every tear, the later ones some for each operation, so that all come up. RB_FULL=1 tries every
  * tear for both cuts of an installation, and goes a third cut deep where only the journal is written.
  */
+#include "ota/writer.h"
 #include "tests/support/device.h"
 #include "tests/support/test.h"
 
@@ -114,7 +115,7 @@ check_boot(struct world *w)
     HOLDS(w->d.flash.rule_breaks == 0);
     /* What runs is what was verified, byte for byte one of the two good images. */
     HOLDS(runs_image(w, image));
-    HOLDS(memcmp(h->body, image->data + image->parsed.body_offset, image->parsed.body_len) == 0);
+    HOLDS(memcmp(h->body, image->data + RB_IMAGE_BODY_OFFSET, image->parsed.body_len) == 0);
     HOLDS(h->image.security_counter >= h->floor);
     /* The floor rises with the confirm and not before (TRUST-05, POWER-04). */
     HOLDS(h->floor == (image == &v2 && !h->trial ? 2 : 1));
@@ -161,61 +162,39 @@ check_end(struct world *w)
 
 /* --- the agent -------------------------------------------------------------------------------------------------- */
 
-/* Program a run of image bytes, erasing each sector that begins in it. */
 static rb_err
-write_run(void *ctx, uint32_t offset, const uint8_t *data, uint32_t len)
+put(void *ctx, uint32_t offset, const uint8_t *data, uint32_t len)
 {
-    struct device *d = ctx;
-    uint32_t unit = d->config.program_unit;
-    uint8_t raw[RB_IMAGE_CHUNK_LEN];
-
-    while (len > 0) {
-        uint32_t room = d->config.sector_size - offset % d->config.sector_size;
-        uint32_t part = len < room ? len : room;
-        uint32_t padded = (part + unit - 1) / unit * unit;
-        if (offset % d->config.sector_size == 0) {
-            RB_TRY(d->guarded.erase(d, d->config.slot[RB_SLOT_B] + offset));
-        }
-        memset(raw, d->guarded.erased, padded);
-        memcpy(raw, data, part);
-        RB_TRY(d->guarded.program(d, d->config.slot[RB_SLOT_B] + offset, raw, padded));
-        offset += part;
-        data += part;
-        len -= part;
-    }
-    return RB_OK;
+    (void)offset;
+    return ota_writer_put(ctx, data, len);
 }
 
 static rb_err
 reread(void *ctx, uint32_t offset, uint8_t *out, uint32_t len)
 {
-    struct device *d = ctx;
-
-    return d->guarded.read(d, d->config.slot[RB_SLOT_B] + offset, out, len);
+    return ota_writer_get(ctx, offset, out, len);
 }
 
-/* Write version 2 to slot B, going on where an earlier attempt ended. */
+/* Write version 2 to slot B with the agent's writer, which goes on where an earlier attempt ended. */
 static rb_err
 install(struct device *d)
 {
     static struct rb_image_stream stream;
     static uint8_t scratch[RB_IMAGE_CHUNK_LEN];
+    static uint8_t sector[65536];
     const struct rb_image_keys keys = device_keys();
     const struct rb_image_policy policy = device_policy(d, RB_SLOT_B, 1);
     uint32_t slot = d->config.slot[RB_SLOT_B];
+    struct ota_writer writer;
     struct rb_image image;
-    struct rb_sha256 body;
-    uint32_t from = 0;
 
-    rb_image_stream_init(&stream, &keys, &policy, write_run, reread, d);
-    RB_TRY(rb_image_slot_progress(&d->guarded, slot, &keys, &policy, scratch, &image, &from, &body));
-    if (from > 0 && memcmp(image.digest, v2.parsed.digest, RB_SHA256_LEN) == 0) {
-        rb_image_stream_resume(&stream, &image, from, &body);
-    } else {
-        from = 0;
-    }
-    RB_TRY(rb_image_stream_feed(&stream, v2.data + from, v2.len - from));
+    CHECK(d->config.sector_size <= sizeof sector);
+    ota_writer_init(&writer, &d->guarded, slot, d->config.slot_size, 0, sector);
+    rb_image_stream_init(&stream, &keys, &policy, put, reread, &writer);
+    RB_TRY(rb_image_stream_feed(&stream, v2.data, RB_IMAGE_HEADER_LEN));
+    RB_TRY(rb_image_stream_feed(&stream, v2.data + RB_IMAGE_BODY_OFFSET, v2.parsed.body_len));
     RB_TRY(rb_image_stream_finish(&stream));
+    RB_TRY(ota_writer_finish(&writer));
     return rb_image_slot_verify(&d->guarded, slot, &keys, &policy, scratch, &image);
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define SLOT_SIZE 12288u
+#define SLOT_SIZE 16384u
 
 static const char *const key_pem[2] = {
     "-----BEGIN EC PRIVATE KEY-----\n"

@@ -33,7 +33,7 @@ void device_image(struct device_image *out, uint8_t seed, uint32_t security_coun
 void device_image_of(struct device_image *out, const struct forge_image_spec *spec, const uint8_t *body, size_t len,
                      int key);
 
-/** sector 0: loader configuration; then two journal sectors and two slots of 12 KiB. */
+/** sector 0: loader configuration; then two journal sectors and two slots of 16 KiB. */
 void device_config(struct rb_loader_config *out, uint32_t sector_size, uint32_t program_unit);
 
 struct device {

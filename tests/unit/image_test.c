@@ -17,7 +17,7 @@ TEST(header_comes_back_as_it_was_built)
     device_image(&image, 3, 7);
     CHECK_OK(rb_image_header_verify(image.data, &keys, &got));
     CHECK(got.type == RB_IMAGE_APP && got.affinity == RB_IMAGE_ANY_SLOT && got.security_counter == 7);
-    CHECK(got.body_offset == 4096 && got.body_len == DEVICE_BODY_LEN && got.chunk_count == 2);
+    CHECK(rb_image_table_offset(&got) == 12288 && got.body_len == DEVICE_BODY_LEN && got.chunk_count == 2);
     CHECK(strcmp(got.version, "3.0.0") == 0);
     CHECK(got.hardware_count == 1 && strcmp(got.hardware[0], DEVICE_HARDWARE) == 0);
     CHECK(rb_image_len(&got) == image.len);
@@ -111,8 +111,8 @@ TEST(TRUST_21_IMAGE_11_signed_fields_out_of_range_are_refused)
     signed_but_refused(9, "\3", 1);             /* affinity */
     signed_but_refused(10, "\1", 1);            /* unknown flag: compressed, encrypted, whatever comes */
     signed_but_refused(11, "\x80", 1);
-    signed_field_refused(16, 512);              /* body_offset: before the table's end */
-    signed_field_refused(16, 8192);             /* not the smallest */
+    signed_field_refused(16, 512);              /* body_offset: always 4096 */
+    signed_field_refused(16, 8192);
     signed_field_refused(16, 0xfffff000);
     signed_field_refused(20, 0);                /* body_len */
     signed_field_refused(20, 0xffffffff);       /* IMAGE-03: offset + length wraps */
@@ -238,7 +238,6 @@ TEST(IMAGE_02_admission_looks_at_size_type_and_slot)
 struct sink {
     uint8_t *data;
     uint32_t len;
-    uint32_t runs;
     uint32_t refuse_at; /* emit fails at this offset; 0: never */
 };
 
@@ -248,13 +247,11 @@ emit(void *ctx, uint32_t offset, const uint8_t *data, uint32_t len)
     struct sink *s = ctx;
 
     CHECK(offset == s->len && len > 0);
-    CHECK(offset == 0 ? len == RB_IMAGE_HEADER_LEN : offset / RB_IMAGE_CHUNK_LEN == (offset + len - 1) / RB_IMAGE_CHUNK_LEN);
     if (s->refuse_at != 0 && offset >= s->refuse_at) {
         return RB_ERR_FLASH_PROGRAM;
     }
     memcpy(s->data + offset, data, len);
     s->len += len;
-    s->runs++;
     return RB_OK;
 }
 
@@ -283,6 +280,17 @@ start_stream(void)
     rb_image_stream_init(&stream, &stream_keys, &any_policy, emit, reread, &sink);
 }
 
+/* Header and body, as a payload carries them. */
+static uint8_t *
+compact(const struct device_image *image)
+{
+    uint8_t *data = rb_alloc(image->len);
+
+    memcpy(data, image->data, image->len);
+    forge_image_compact(data, &image->parsed);
+    return data;
+}
+
 static rb_err
 stream_all(const uint8_t *data, uint32_t len, uint32_t piece)
 {
@@ -293,38 +301,45 @@ stream_all(const uint8_t *data, uint32_t len, uint32_t piece)
     return rb_image_stream_finish(&stream);
 }
 
-TEST(stream_gives_back_what_was_fed_in_any_split)
+static rb_err
+stream_image(const struct device_image *image, uint32_t piece)
+{
+    uint8_t *data = compact(image);
+    rb_err err = stream_all(data, rb_image_compact_len(&image->parsed), piece);
+
+    free(data);
+    return err;
+}
+
+TEST(stream_makes_the_image_of_its_compact_form_in_any_split)
 {
     static const uint32_t pieces[] = {1, 2, 3, 511, 512, 513, 4095, 4096, 4097, 100000};
     struct device_image image;
 
     device_image(&image, 1, 1);
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        CHECK_OK(stream_all(image.data, image.len, pieces[i]));
+        CHECK_OK(stream_image(&image, pieces[i]));
         CHECK(sink.len == image.len && memcmp(sink.data, image.data, image.len) == 0);
-        CHECK(sink.runs == 4); /* header, table, two chunks */
     }
 }
 
-/* A table of more than one piece. */
-TEST(stream_takes_an_image_whose_table_is_longer_than_a_unit)
+TEST(stream_makes_a_long_table)
 {
-    size_t body_len = 700u * 4096u + 1;
+    size_t body_len = 701u * 4096u; /* ends with a whole chunk: no padding */
     uint8_t *body = rb_alloc(body_len);
     struct device_image image;
     const struct forge_image_spec spec = {.version = "1", .hardware = {DEVICE_HARDWARE}, .hardware_count = 1};
 
-    memset(body, 0x77, body_len);
+    for (size_t i = 0; i < body_len; i++) {
+        body[i] = (uint8_t)(i / 4096);
+    }
     device_image_of(&image, &spec, body, body_len, 0);
-    CHECK(image.parsed.body_offset == 24576 && image.parsed.chunk_count == 701);
-    CHECK_OK(stream_all(image.data, image.len, 5000));
-    image.data[512 + 32 * 700] ^= 1; /* the last entry: noticed before any body byte is emitted */
-    CHECK_ERR(stream_all(image.data, image.len, 5000), RB_ERR_IMAGE_CHUNKS);
-    CHECK(sink.len < 24576);
-    image.data[512 + 32 * 700] ^= 1;
-    image.data[24575] ^= 1; /* padding behind the table */
-    CHECK_ERR(stream_all(image.data, image.len, 5000), RB_ERR_IMAGE_CHUNKS);
-    CHECK(sink.len < 24576);
+    CHECK(image.parsed.chunk_count == 701 && image.len == 4096 + body_len + 701 * 32);
+    CHECK_OK(stream_image(&image, 5000));
+    CHECK(sink.len == image.len && memcmp(sink.data, image.data, image.len) == 0);
+    image.data[4096 + 700 * 4096] ^= 1;
+    CHECK_ERR(stream_image(&image, 5000), RB_ERR_IMAGE_CHUNKS);
+    free(body);
 }
 
 TEST(IMAGE_01_stream_truncated_at_every_length_is_refused)
@@ -332,14 +347,16 @@ TEST(IMAGE_01_stream_truncated_at_every_length_is_refused)
     struct device_image image;
 
     device_image(&image, 1, 1);
+    uint8_t *data = compact(&image);
     start_stream();
-    for (uint32_t len = 0; len < image.len; len++) {
+    for (uint32_t len = 0; len < rb_image_compact_len(&image.parsed); len++) {
         struct rb_image_stream here = stream; /* may be copied: it holds no memory of its own */
         CHECK_ERR(rb_image_stream_finish(&here), RB_ERR_IMAGE_SIZE);
-        CHECK_OK(rb_image_stream_feed(&stream, image.data + len, 1));
+        CHECK_OK(rb_image_stream_feed(&stream, data + len, 1));
     }
     CHECK_OK(rb_image_stream_finish(&stream));
     CHECK_ERR(rb_image_stream_finish(&stream), RB_ERR_IMAGE_SIZE); /* used up */
+    free(data);
 }
 
 TEST(IMAGE_06_stream_refuses_bytes_behind_the_end)
@@ -347,29 +364,48 @@ TEST(IMAGE_06_stream_refuses_bytes_behind_the_end)
     struct device_image image;
 
     device_image(&image, 1, 1);
-    CHECK_ERR(stream_all(image.data, image.len + 1, 100000), RB_ERR_IMAGE_TRAILING);
-    CHECK(sink.len == image.len);
+    uint8_t *data = compact(&image);
+    uint32_t len = rb_image_compact_len(&image.parsed);
+    start_stream();
+    CHECK_OK(rb_image_stream_feed(&stream, data, len));
+    CHECK_ERR(rb_image_stream_feed(&stream, data, 1), RB_ERR_IMAGE_TRAILING);
     CHECK_ERR(rb_image_stream_finish(&stream), RB_ERR_IMAGE_TRAILING);
+    CHECK_ERR(stream_all(data, len + 1, 100000), RB_ERR_IMAGE_TRAILING);
+    free(data);
 }
 
-/* Each byte of table, padding and body; the piece with the wrong byte never comes out. */
-TEST(TRUST_27_stream_refuses_a_flipped_bit_anywhere)
+TEST(TRUST_27_stream_refuses_a_flipped_bit_anywhere_in_the_body)
 {
     struct device_image image;
 
     device_image(&image, 1, 1);
+    uint8_t *data = compact(&image);
     start_stream();
-    CHECK_OK(rb_image_stream_feed(&stream, image.data, RB_IMAGE_HEADER_LEN));
+    CHECK_OK(rb_image_stream_feed(&stream, data, RB_IMAGE_HEADER_LEN));
     const struct rb_image_stream behind_header = stream;
-    for (uint32_t at = RB_IMAGE_HEADER_LEN; at < image.len; at++) {
-        image.data[at] ^= (uint8_t)(1u << (at % 8));
+    for (uint32_t at = RB_IMAGE_HEADER_LEN; at < rb_image_compact_len(&image.parsed); at++) {
+        data[at] ^= (uint8_t)(1u << (at % 8));
         stream = behind_header;
-        sink.len = RB_IMAGE_HEADER_LEN;
-        CHECK_ERR(rb_image_stream_feed(&stream, image.data + RB_IMAGE_HEADER_LEN, image.len - RB_IMAGE_HEADER_LEN),
-                  at < image.parsed.body_offset ? RB_ERR_IMAGE_CHUNKS : RB_ERR_IMAGE_BODY);
-        CHECK(sink.len <= at);
-        image.data[at] ^= (uint8_t)(1u << (at % 8));
+        sink.len = RB_IMAGE_BODY_OFFSET;
+        CHECK_OK(rb_image_stream_feed(&stream, data + RB_IMAGE_HEADER_LEN, image.parsed.body_len));
+        CHECK_ERR(rb_image_stream_finish(&stream), RB_ERR_IMAGE_CHUNKS);
+        data[at] ^= (uint8_t)(1u << (at % 8));
     }
+    free(data);
+}
+
+/* What counts is what can be read back, not what was fed. */
+TEST(POWER_08_stream_finds_what_the_flash_did_not_keep)
+{
+    struct device_image image;
+
+    device_image(&image, 1, 1);
+    uint8_t *data = compact(&image);
+    start_stream();
+    CHECK_OK(rb_image_stream_feed(&stream, data, rb_image_compact_len(&image.parsed)));
+    sink.data[5000] ^= 1;
+    CHECK_ERR(rb_image_stream_finish(&stream), RB_ERR_IMAGE_CHUNKS);
+    free(data);
 }
 
 TEST(stream_refuses_before_it_emits_and_stays_refusing)
@@ -396,19 +432,111 @@ TEST(stream_passes_on_what_emit_says)
     device_image(&image, 1, 1);
     start_stream();
     sink.refuse_at = 4096;
-    CHECK_ERR(rb_image_stream_feed(&stream, image.data, image.len), RB_ERR_FLASH_PROGRAM);
+    CHECK_ERR(rb_image_stream_feed(&stream, image.data, 5000), RB_ERR_FLASH_PROGRAM);
     CHECK(sink.len == 4096);
+    CHECK_ERR(rb_image_stream_feed(&stream, image.data, 1), RB_ERR_FLASH_PROGRAM);
+}
+
+TEST(stream_goes_on_behind_what_was_put_before)
+{
+    struct device_image image;
+
+    device_image(&image, 1, 1);
+    uint8_t *data = compact(&image);
+    for (uint32_t from = RB_IMAGE_BODY_OFFSET; from <= RB_IMAGE_BODY_OFFSET + DEVICE_BODY_LEN; from += 500) {
+        uint32_t at = from - RB_IMAGE_BODY_OFFSET + RB_IMAGE_HEADER_LEN;
+        start_stream();
+        memcpy(sink.data, image.data, from);
+        sink.len = from;
+        CHECK_OK(rb_image_stream_resume(&stream, from));
+        CHECK_OK(rb_image_stream_feed(&stream, data + at, rb_image_compact_len(&image.parsed) - at));
+        CHECK_OK(rb_image_stream_finish(&stream));
+        CHECK(sink.len == image.len && memcmp(sink.data, image.data, image.len) == 0);
+    }
+    free(data);
+}
+
+TEST(stream_does_not_go_on_from_what_is_not_this_image)
+{
+    struct device_image image;
+
+    device_image(&image, 1, 1);
+    start_stream();
+    memcpy(sink.data, image.data, image.len);
+    sink.len = image.len;
+    CHECK_ERR(rb_image_stream_resume(&stream, 512), RB_ERR_ARG);
+    CHECK_ERR(rb_image_stream_resume(&stream, RB_IMAGE_BODY_OFFSET + DEVICE_BODY_LEN + 1), RB_ERR_ARG);
+    sink.data[100] ^= 1;
+    CHECK_ERR(rb_image_stream_resume(&stream, 4096), RB_ERR_IMAGE_SIGNATURE);
+    CHECK_ERR(rb_image_stream_feed(&stream, image.data, 1), RB_ERR_IMAGE_SIGNATURE);
+    sink.data[100] ^= 1;
+    sink.data[5000] ^= 1; /* what was put before is not right: found at the end */
+    CHECK_OK(rb_image_stream_resume(&stream, 8192));
+    sink.len = 8192;
+    CHECK_OK(rb_image_stream_feed(&stream, image.data + 8192, RB_IMAGE_BODY_OFFSET + DEVICE_BODY_LEN - 8192));
+    CHECK_ERR(rb_image_stream_finish(&stream), RB_ERR_IMAGE_CHUNKS);
+}
+
+TEST(compact_form_is_read_across_its_seam)
+{
+    static struct device d;
+    struct device_image image;
+    uint8_t got[600];
+
+    device_init(&d, 1024, 8);
+    device_image(&image, 1, 1);
+    device_put(&d, RB_SLOT_B, &image);
+    uint8_t *data = compact(&image);
+    for (uint32_t at = 0; at < 1100; at += 50) {
+        CHECK_OK(rb_image_read_compact(&d.guarded, d.config.slot[1], at, got, sizeof got));
+        CHECK(memcmp(got, data + at, sizeof got) == 0);
+    }
+    free(data);
+}
+
+/* --- whole files ------------------------------------------------------------------------------------------------ */
+
+static rb_err
+verify_file(const struct device_image *image, size_t len)
+{
+    struct rb_image got;
+    const struct rb_image_keys keys = device_keys();
+
+    return forge_image_verify(image->data, len, &keys, &any_policy, &got);
+}
+
+TEST(TRUST_27_file_with_a_flipped_bit_anywhere_is_refused)
+{
+    struct device_image image;
+
+    device_image(&image, 1, 1);
+    CHECK_OK(verify_file(&image, image.len));
+    for (uint32_t at = RB_IMAGE_HEADER_LEN; at < image.len; at += 7) {
+        image.data[at] ^= (uint8_t)(1u << (at % 8));
+        CHECK_ERR(verify_file(&image, image.len), RB_ERR_IMAGE_CHUNKS);
+        image.data[at] ^= (uint8_t)(1u << (at % 8));
+    }
+}
+
+TEST(IMAGE_06_file_of_another_length_is_refused)
+{
+    struct device_image image;
+
+    device_image(&image, 1, 1);
+    CHECK_ERR(verify_file(&image, image.len - 1), RB_ERR_IMAGE_SIZE);
+    CHECK_ERR(verify_file(&image, 100), RB_ERR_IMAGE_SIZE);
+    CHECK_ERR(verify_file(&image, image.len + 1), RB_ERR_IMAGE_TRAILING);
 }
 
 /* A body that matches its chunks but not the digest: only a broken signer makes it; it is refused all the same. */
-TEST(stream_checks_the_body_digest_too)
+TEST(file_with_a_wrong_body_digest_is_refused)
 {
     struct device_image image;
 
     device_image(&image, 1, 1);
     image.data[208] ^= 1;
     resign(image.data);
-    CHECK_ERR(stream_all(image.data, image.len, 4096), RB_ERR_IMAGE_BODY);
+    CHECK_ERR(verify_file(&image, image.len), RB_ERR_IMAGE_BODY);
 }
 
 /* --- slots ------------------------------------------------------------------------------------------------------ */
@@ -441,7 +569,10 @@ TEST(IMAGE_07_slot_with_a_flipped_bit_is_refused)
     for (uint32_t at = RB_IMAGE_HEADER_LEN; at < image.len; at++) {
         device_rot(&device, slot + at, at % 8);
         CHECK_ERR(rb_image_slot_load(&device.guarded, slot, &image.parsed, scratch, at % 2 == 0 ? area : NULL),
-                  at < 4096 ? RB_ERR_IMAGE_CHUNKS : RB_ERR_IMAGE_BODY);
+                  at < RB_IMAGE_BODY_OFFSET                         ? RB_ERR_IMAGE_TRAILING
+                  : at < RB_IMAGE_BODY_OFFSET + DEVICE_BODY_LEN     ? RB_ERR_IMAGE_BODY
+                  : at < rb_image_table_offset(&image.parsed) ? RB_ERR_IMAGE_TRAILING
+                                                              : RB_ERR_IMAGE_CHUNKS);
         device_rot(&device, slot + at, at % 8);
     }
     CHECK_OK(slot_verify());
@@ -455,14 +586,14 @@ TEST(IMAGE_06_bytes_behind_the_image_in_its_last_sector_are_refused)
     device_init(&device, 1024, 8);
     device_image(&image, 1, 1);
     device_put(&device, RB_SLOT_A, &image);
-    uint32_t end = device.config.slot[0] + image.len; /* 10096: its last sector ends at 10240 */
+    uint32_t end = device.config.slot[0] + image.len; /* 12352: its last sector ends at 13312 */
     device_rot(&device, end, 0);
     CHECK_ERR(slot_verify(), RB_ERR_IMAGE_TRAILING);
     device_rot(&device, end, 0);
-    device_rot(&device, device.config.slot[0] + 10239, 7);
+    device_rot(&device, device.config.slot[0] + 13311, 7);
     CHECK_ERR(slot_verify(), RB_ERR_IMAGE_TRAILING);
-    device_rot(&device, device.config.slot[0] + 10239, 7);
-    device_rot(&device, device.config.slot[0] + 10240, 7); /* the next sector is nobody's business */
+    device_rot(&device, device.config.slot[0] + 13311, 7);
+    device_rot(&device, device.config.slot[0] + 13312, 7); /* the next sector is nobody's business */
     CHECK_OK(slot_verify());
     CHECK_OK(device.guarded.program(&device, end, zeros, 8)); /* zeros are fine as padding */
     CHECK_OK(slot_verify());
@@ -476,92 +607,4 @@ TEST(slot_that_is_blank_or_garbage_is_refused)
         device_rot(&device, device.config.slot[0] + at, at % 8);
     }
     CHECK_ERR(slot_verify(), RB_ERR_IMAGE_MAGIC);
-}
-
-/* --- going on after a power cut --------------------------------------------------------------------------------- */
-
-static uint32_t
-progress(struct rb_image *out, struct rb_sha256 *body)
-{
-    uint32_t len = 0;
-    const struct rb_image_keys keys = device_keys();
-    const struct rb_image_policy policy = device_policy(&device, RB_SLOT_B, 0);
-
-    CHECK_OK(rb_image_slot_progress(&device.guarded, device.config.slot[1], &keys, &policy, scratch, out, &len, body));
-    return len;
-}
-
-TEST(progress_counts_whole_verified_sectors)
-{
-    struct device_image image;
-    struct rb_image got;
-    struct rb_sha256 body;
-
-    device_init(&device, 1024, 8);
-    CHECK(progress(&got, &body) == 0);
-    device_image(&image, 1, 1);
-    device_put(&device, RB_SLOT_B, &image);
-    uint32_t slot = device.config.slot[1];
-    CHECK(progress(&got, &body) == image.len);
-    device_rot(&device, slot + image.len - 1, 0); /* second chunk */
-    CHECK(progress(&got, &body) == 8192);
-    device_rot(&device, slot + 4096, 0); /* first chunk */
-    CHECK(progress(&got, &body) == 0);
-    device_rot(&device, slot + 4096, 0);
-    device_rot(&device, slot + 513, 0); /* table */
-    CHECK(progress(&got, &body) == 0);
-    device_rot(&device, slot + 513, 0);
-    device_rot(&device, slot + 13, 0); /* header */
-    CHECK(progress(&got, &body) == 0);
-}
-
-/* Sectors larger than a chunk: what is verified ends where a sector ends, and the digest goes with it. */
-TEST(progress_ends_at_sector_boundaries)
-{
-    struct device_image image;
-    struct rb_image got;
-    struct rb_sha256 body;
-    uint8_t want[RB_SHA256_LEN];
-    uint8_t have[RB_SHA256_LEN];
-    uint8_t big[28000];
-    const struct forge_image_spec spec = {.version = "1", .hardware = {DEVICE_HARDWARE}, .hardware_count = 1};
-
-    device_init(&device, 16384, 8);
-    device.config.slot_size = 32768; /* runs on over the flash's end: use slot A, which has slot B behind it */
-    device.config.slot[1] = device.config.slot[0];
-    memset(big, 0x3c, sizeof big);
-    device_image_of(&image, &spec, big, sizeof big, 0);
-    device_put(&device, RB_SLOT_A, &image);
-    CHECK(progress(&got, &body) == image.len);
-    device_rot(&device, device.config.slot[0] + image.len - 1, 3);
-    CHECK(progress(&got, &body) == 16384);
-    rb_sha256_finish(&body, have);
-    rb_sha256(big, 16384 - 4096, want);
-    CHECK(memcmp(have, want, sizeof want) == 0);
-    device_rot(&device, device.config.slot[0] + 16383, 3);
-    CHECK(progress(&got, &body) == 0);
-}
-
-TEST(stream_goes_on_from_progress)
-{
-    struct device_image image;
-    struct rb_image got;
-    struct rb_sha256 body;
-
-    device_init(&device, 1024, 8);
-    device_image(&image, 1, 1);
-    device_put(&device, RB_SLOT_B, &image);
-    device_rot(&device, device.config.slot[1] + 9000, 0);
-    uint32_t from = progress(&got, &body);
-    CHECK(from == 8192);
-    start_stream();
-    memcpy(sink.data, image.data, from);
-    sink.len = from;
-    rb_image_stream_resume(&stream, &got, from, &body);
-    CHECK_OK(rb_image_stream_feed(&stream, image.data + from, image.len - from));
-    CHECK_OK(rb_image_stream_finish(&stream));
-    CHECK(memcmp(sink.data, image.data, image.len) == 0);
-    start_stream();
-    rb_image_stream_resume(&stream, &got, 512, &body); /* the table is not there: no place to go on from */
-    CHECK_ERR(rb_image_stream_feed(&stream, image.data, 1), RB_ERR_ARG);
 }
