@@ -136,10 +136,16 @@ reread(void *ctx, uint32_t offset, uint8_t *out, uint32_t len)
 static rb_err
 through_stream(struct rb_image_stream *s, struct held *file)
 {
+    uint8_t body[RB_SHA256_LEN];
+
     RB_TRY(rb_image_stream_feed(s, file->data, RB_IMAGE_HEADER_LEN));
     if (file->len != rb_image_len(&s->image)) {
         return rb_fail(file->len < rb_image_len(&s->image) ? RB_ERR_IMAGE_SIZE : RB_ERR_IMAGE_TRAILING,
                        "%zu bytes, the header says %u", file->len, rb_image_len(&s->image));
+    }
+    rb_sha256(file->data + RB_IMAGE_BODY_OFFSET, s->image.body_len, body);
+    if (!rb_equal(body, s->image.body_sha256, sizeof body)) {
+        return RB_ERR_IMAGE_BODY;
     }
     RB_TRY(rb_image_stream_feed(s, file->data + RB_IMAGE_BODY_OFFSET, s->image.body_len));
     return rb_image_stream_finish(s);
@@ -150,7 +156,6 @@ forge_image_verify(const uint8_t *data, size_t len, const struct rb_image_keys *
                    const struct rb_image_policy *policy, struct rb_image *image)
 {
     struct held file = {data, len};
-    uint8_t body[RB_SHA256_LEN];
 
     if (len < RB_IMAGE_HEADER_LEN) {
         return rb_fail(RB_ERR_IMAGE_SIZE, "%zu bytes", len);
@@ -158,11 +163,7 @@ forge_image_verify(const uint8_t *data, size_t len, const struct rb_image_keys *
     struct rb_image_stream *s = rb_alloc(sizeof *s);
     rb_image_stream_init(s, keys, policy, compare, reread, &file);
     rb_err err = through_stream(s, &file);
-    if (err == RB_OK) {
-        rb_sha256(data + RB_IMAGE_BODY_OFFSET, s->image.body_len, body);
-        err = rb_equal(body, s->image.body_sha256, sizeof body) ? RB_OK : RB_ERR_IMAGE_BODY;
-        *image = s->image;
-    }
+    *image = s->image;
     free(s);
     return err;
 }

@@ -42,7 +42,8 @@ flip 100
 flip 500
 flip 520
 flip 4000
-flip 9000
+flip 5000
+flip 12300
 say otaforge image verify body --key key.pem
 say otaforge image show body
 say otaforge image show none.img

@@ -32,7 +32,7 @@ static bool
 runs(const struct device_image *image)
 {
     return memcmp(d.handoff.image.digest, image->parsed.digest, RB_SHA256_LEN) == 0
-           && memcmp(d.handoff.body, image->data + image->parsed.body_offset, image->parsed.body_len) == 0;
+           && memcmp(d.handoff.body, image->data + RB_IMAGE_BODY_OFFSET, image->parsed.body_len) == 0;
 }
 
 TEST(a_settled_device_boots_without_writing)
