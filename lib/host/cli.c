@@ -448,8 +448,8 @@ rb_cli_error(rb_err err, const char *subject)
 
     /* A detail that starts with the subject says it all: "x.img: no such file" and not "x.img: x.img: …". */
     size_t len = subject != NULL ? strlen(subject) : 0;
-    if (len > 0 && strncmp(more, subject, len) == 0 && more[len] == ':') {
-        more += len + 1 + strspn(more + len + 1, " ");
+    if (len > 0 && strncmp(more, subject, len) == 0 && (more[len] == ':' || more[len] == '\0')) {
+        more += len + strspn(more + len, ": ");
     }
     fprintf(stderr, "%s: %s%s%s%s%s\n", program->name, subject != NULL ? subject : "", len > 0 ? ": " : "",
             rb_err_text(err), more[0] != '\0' ? ": " : "", more);
