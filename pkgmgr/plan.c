@@ -89,7 +89,7 @@ check_once(const struct rpk_plan *plan, const char *package)
 {
     return find_change(plan, package) == NULL
                ? RB_OK
-               : rb_fail(RB_ERR_ARG, "%s comes twice in one transaction", package);
+               : rb_fail(RB_ERR_PKG_TWICE, "%s", package);
 }
 
 static void

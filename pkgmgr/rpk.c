@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCK_WAIT_MS 5000
+#define LOCK_WAIT_MS 2000
 
 /* ---- opening ---- */
 
@@ -366,14 +366,17 @@ static rb_err
 owner_in_data(struct rpk *rpk, const char *rest, rb_err (*visit)(void *ctx, const struct rpk_installed_file *file),
               void *ctx, unsigned *count)
 {
-    char *package = rb_text("%.*s", (int)strcspn(rest, "/"), rest);
+    size_t len = strcspn(rest, "/");
+    char *package = rb_text("%.*s", (int)len, rest);
+    char *path = rb_text("data%s", rest + len);
     rb_err err = RB_OK;
 
     if (rpk_generation_find(&rpk->live, package) != NULL) {
-        const struct rpk_installed_file file = {.package = package, .path = rest, .size = -1};
+        const struct rpk_installed_file file = {.package = package, .path = path, .size = -1};
         err = visit(ctx, &file);
         *count = 1;
     }
+    free(path);
     free(package);
     return err;
 }

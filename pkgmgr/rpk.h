@@ -33,7 +33,7 @@ enum rpk_access {
  *                  until rpk_close
  * @param purpose   who holds the lock, told to others that want it ("rpk install")
  * @return RB_OK
- *         RB_ERR_PKG_LOCKED  RPK_WRITE, and another process is at it for longer than 5 seconds; the detail says who
+ *         RB_ERR_PKG_LOCKED  RPK_WRITE, and another process is at it for longer than 2 seconds; the detail says who
  *         RB_ERR_PKG_STATE   the tree itself is damaged; nothing was changed
  *         RB_ERR_IO_PERMISSION  state or package directory could be written by others, or is a symbolic link
  *         RB_ERR_IO, RB_ERR_NO_SPACE, RB_ERR_DB
@@ -78,8 +78,8 @@ rb_err rpk_each_fact(struct rpk *rpk, const char *package,
 
 struct rpk_installed_file {
     const char *package;
-    const char *path; /* in the package */
-    int64_t size;
+    const char *path; /* in the package; "data/..." for a path in its data directory */
+    int64_t size;     /* -1: data of the package, of which no more is known */
     mode_t mode;
     uint8_t sha256[32];
 };
@@ -141,7 +141,7 @@ void rpk_plan_free(struct rpk_plan *plan);
  *         RB_ERR_PKG_DOWNGRADE      versionCode is lower than the installed one's
  *         RB_ERR_PKG_NATIVE_SIGNER  native, and its signer is not one of settings->native_signer
  *         RB_ERR_PKG_ARCH           native, for another architecture
- *         RB_ERR_ARG                the transaction has that package already
+ *         RB_ERR_PKG_TWICE          the transaction has that package already
  */
 RB_MUST_USE
 rb_err rpk_plan_install(struct rpk_plan *plan, struct rpk_file *file, const struct rpk_expected *expected);
@@ -158,7 +158,7 @@ RB_MUST_USE
 rb_err rpk_plan_install_name(struct rpk_plan *plan, const char *package,
                              rb_err (*find)(void *ctx, const char *package, struct rpk_found *out), void *ctx);
 
-/** Remove a package, its data and its pinned signer. RB_ERR_PKG_NOT_INSTALLED, RB_ERR_ARG. */
+/** Remove a package, its data and its pinned signer. RB_ERR_PKG_NOT_INSTALLED, RB_ERR_PKG_TWICE. */
 RB_MUST_USE
 rb_err rpk_plan_remove(struct rpk_plan *plan, const char *package);
 

@@ -334,7 +334,7 @@ rpk_file_open_path(const char *path, unsigned flags, struct rpk_file **out)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not stop us */
 
     if (fd < 0) {
-        return rb_fail_errno("open");
+        return rb_fail_errno("%s", path);
     }
     rb_err err = rpk_file_open(fd, flags, out);
     if (err != RB_OK) {
