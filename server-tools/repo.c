@@ -34,7 +34,12 @@ struct forge_repo {
 const struct forge_repo_options forge_repo_defaults = {
     .root_keys = 1,
     .root_threshold = 1,
-    .expires_days = {[RB_META_ROOT] = 3650, [RB_META_TIMESTAMP] = 30, [RB_META_SNAPSHOT] = 365, [RB_META_TARGETS] = 365},
+    .expires_days = {
+        [RB_META_ROOT] = 3650,
+        [RB_META_TIMESTAMP] = 30,
+        [RB_META_SNAPSHOT] = 365,
+        [RB_META_TARGETS] = 365,
+    },
 };
 
 /* ---- files ---- */

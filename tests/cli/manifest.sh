@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # manifest check says which field is wrong.
-cd "$RB_TREE/manifests/examples/release"
+cd "$RB_TREE/manifests/examples/release" || exit
 otaforge manifest check release valid/*.json
 for file in invalid/*.json; do
     otaforge manifest check release "$file" 2>&1 || true

@@ -1136,8 +1136,8 @@ raw_timestamp(const char *text, const char *canonical)
 static rb_err
 timestamp_plus(const char *member)
 {
-    char *body = rb_text("{%s%s\"_type\":\"timestamp\",\"expires\":\"2027-02-01T00:00:00Z\",\"meta\":{\"snapshot.json\":"
-                         "{\"version\":1}},\"spec_version\":\"1.0.34\",\"version\":1}",
+    char *body = rb_text("{%s%s\"_type\":\"timestamp\",\"expires\":\"2027-02-01T00:00:00Z\",\"meta\":"
+                         "{\"snapshot.json\":{\"version\":1}},\"spec_version\":\"1.0.34\",\"version\":1}",
                          member, member[0] != '\0' ? "," : "");
     rb_err err = raw_timestamp(body, body);
 
