@@ -107,16 +107,16 @@ lay_out(struct making *m)
 }
 
 static rb_err
-write_config(struct making *m)
+encode_config(const struct making *m, uint8_t raw[RB_LOADER_CONFIG_LEN])
 {
-    uint8_t raw[RB_LOADER_CONFIG_LEN];
+    const struct rb_loader_config *c = &m->out->config;
 
-    if (rb_loader_config_encode(&m->out->config, raw) != RB_OK) {
-        return rb_fail(RB_ERR_LOADER_CONFIG, "these sizes do not make a flash layout: flash %u, slot %u, sector %u, "
-                       "unit %u", m->out->config.flash_size, m->out->config.slot_size, m->out->config.sector_size,
-                       m->out->config.program_unit);
+    if (rb_loader_config_encode(c, raw) != RB_OK) {
+        return rb_fail(RB_ERR_LOADER_CONFIG,
+                       "these sizes do not make a flash layout: flash %u, slot %u, sector %u, unit %u", c->flash_size,
+                       c->slot_size, c->sector_size, c->program_unit);
     }
-    return m->file.flash.program(m->file.flash.ctx, 0, raw, sizeof raw);
+    return RB_OK;
 }
 
 /* --- images ----------------------------------------------------------------------------------------------------- */
@@ -236,11 +236,13 @@ static rb_err
 make_flash(struct making *m)
 {
     const struct rb_loader_config *c = &m->out->config;
+    uint8_t raw[RB_LOADER_CONFIG_LEN];
 
     RB_TRY(lay_out(m));
+    RB_TRY(encode_config(m, raw));
     RB_TRY(rb_flashfile_create(m->settings.flash_path, c->flash_size));
     RB_TRY(rb_flashfile_open(&m->file, m->settings.flash_path, true, c->sector_size, c->program_unit));
-    RB_TRY(write_config(m));
+    RB_TRY(m->file.flash.program(m->file.flash.ctx, 0, raw, sizeof raw));
     RB_TRY(install_image(m, RB_SLOT_A, 0));
     if (m->p->image_path[1] != NULL) {
         RB_TRY(install_image(m, RB_SLOT_B, m->out->image[0].security_counter));

@@ -50,7 +50,7 @@ ota_attempt_json(const struct ota_attempt *a)
 /* --- status ----------------------------------------------------------------------------------------------------- */
 
 static const char *
-slot_state(const struct rb_record *r, uint8_t slot, const struct ota_slot *s)
+slot_state(const struct rb_record *r, uint8_t slot, const struct ota_slot *s, bool filling)
 {
     if (s->err == RB_ERR_IMAGE_MAGIC) {
         return "empty";
@@ -67,16 +67,16 @@ slot_state(const struct rb_record *r, uint8_t slot, const struct ota_slot *s)
     if (ota_digest_is(r->trial_digest, s->image.digest) && r->cause != RB_CAUSE_CANCELLED) {
         return "failed";
     }
-    return "spare";
+    return filling ? "filling" : "spare";
 }
 
 static json_t *
-slot_json(const struct ota_device *d, const struct rb_record *r, uint8_t slot)
+slot_json(const struct ota_device *d, const struct rb_record *r, uint8_t slot, bool filling)
 {
     struct ota_slot s;
 
     ota_slot_read(d, slot, &s);
-    json_t *o = json_pack("{s:s, s:s}", "slot", slot == RB_SLOT_A ? "A" : "B", "state", slot_state(r, slot, &s));
+    json_t *o = json_pack("{s:s, s:s}", "slot", slot == RB_SLOT_A ? "A" : "B", "state", slot_state(r, slot, &s, filling));
     if (s.err == RB_OK) {
         set(o, "version", json_string(s.image.version));
         set(o, "security_counter", json_integer(s.image.security_counter));
@@ -175,7 +175,8 @@ ota_status_json(const struct ota_device *d, json_t **out)
     } else {
         set(o, "journal", json_null());
     }
-    set(o, "slots", json_pack("[o, o]", slot_json(d, &r, RB_SLOT_A), slot_json(d, &r, RB_SLOT_B)));
+    bool filling = last.open != NULL && state >= OTA_STAGE && state < OTA_ARM;
+    set(o, "slots", json_pack("[o, o]", slot_json(d, &r, RB_SLOT_A, filling), slot_json(d, &r, RB_SLOT_B, filling)));
     set(o, "running", running_json(d));
     set(o, "database", json_string(d->db != NULL ? "good" : "cannot be read"));
     set(o, "attempt", last.open != NULL ? last.open : json_null());
