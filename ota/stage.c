@@ -350,18 +350,25 @@ replay(struct stage *s)
     return RB_OK;
 }
 
+/* Whether the image in the idle slot, complete or not, is the one to be written. */
+static bool
+holds_beginning(const struct stage *s)
+{
+    struct ota_slot idle;
+
+    ota_slot_read(s->d, s->plan->idle, &idle);
+    return idle.err == RB_OK && rb_equal(idle.image.digest, s->plan->image_digest, RB_SHA256_LEN);
+}
+
 /* The segment that the spool of an earlier run starts with; 0 when there is none, or when the idle slot does not hold the
  * beginning of this image any more. */
 static uint32_t
 spool_start(struct stage *s)
 {
-    struct ota_slot idle;
     uint32_t first = 0;
     uint64_t len = 0;
 
-    ota_slot_read(s->d, s->plan->idle, &idle);
-    bool begun = idle.err == RB_OK && rb_equal(idle.image.digest, s->plan->image_digest, RB_SHA256_LEN);
-    if (!begun || ota_spool_find(&s->spool, s->payload.segment_count - 1, &first, &len) != RB_OK
+    if (!holds_beginning(s) || ota_spool_find(&s->spool, s->payload.segment_count - 1, &first, &len) != RB_OK
         || !rb_payload_is_restart(&s->payload, first)) {
         first = 0;
     }
@@ -458,10 +465,29 @@ announce(struct stage *s)
     rb_progress_update(s->progress, s->position);
 }
 
+/* The idle slot holds this image whole already: it was taken back after it had been written, or written twice. */
+static bool
+already_there(struct stage *s)
+{
+    struct ota_device *d = s->d;
+    struct rb_image_policy policy = ota_policy(d, s->plan->idle, s->plan->installed.floor);
+    struct rb_image image;
+    rb_err err = holds_beginning(s) ? rb_image_slot_verify(&d->flash, d->config.slot[s->plan->idle], &d->keys, &policy,
+                                                           s->segment, &image)
+                                    : RB_ERR_NOT_FOUND;
+
+    rb_fail_clear();
+    return err == RB_OK;
+}
+
 static rb_err
 run(struct stage *s)
 {
     RB_TRY(take_memory(s));
+    if (already_there(s)) {
+        s->position = s->c->length;
+        return RB_OK;
+    }
     RB_TRY(ota_spool_init(&s->spool, s->d->spool_dir, s->c->header_sha256));
     RB_TRY(get_header(s));
     RB_TRY(check_header(s));
