@@ -73,7 +73,7 @@ TEST(ota_writer_any_split_and_unit)
             struct rb_flashfile f;
             struct ota_writer w;
             flash_with_garbage(&f, unit);
-            ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, false, sector);
+            ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, sector);
             CHECK_OK(write_pieces(&w, 0, 3 * SECTOR + 13, steps[i]));
             check_slot(&f, 3 * SECTOR + 13);
             check_outside(&f);
@@ -90,7 +90,7 @@ TEST(ota_writer_reads_back_what_it_holds)
     uint8_t back[100];
 
     flash_with_garbage(&f, 32);
-    ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, false, sector);
+    ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, sector);
     CHECK_OK(ota_writer_put(&w, image, 85));
     CHECK(w.held == 21);
     for (uint32_t at = 0; at <= 85; at++) {
@@ -110,7 +110,7 @@ TEST(ota_writer_stays_in_its_slot)
     struct ota_writer w;
 
     flash_with_garbage(&f, 4);
-    ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, false, sector);
+    ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, sector);
     CHECK_OK(ota_writer_put(&w, image, SLOT_LEN - 1));
     CHECK_ERR(ota_writer_put(&w, image, 2), RB_ERR_IMAGE_SIZE);
     CHECK_OK(ota_writer_put(&w, image + SLOT_LEN - 1, 1));
@@ -126,11 +126,11 @@ TEST(ota_writer_compares_and_goes_on)
         struct rb_flashfile f;
         struct ota_writer w;
         flash_with_garbage(&f, 4);
-        ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, false, sector);
+        ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, sector);
         CHECK_OK(ota_writer_put(&w, image, there));
         uint64_t erased = f.bytes_erased;
         uint64_t programmed = f.bytes_programmed;
-        ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, true, sector);
+        ota_writer_init(&w, &f.flash, SLOT_AT, SLOT_LEN, 0, sector);
         CHECK_OK(write_pieces(&w, 0, 4 * SECTOR, 777));
         check_slot(&f, 4 * SECTOR);
         check_outside(&f);
@@ -167,7 +167,7 @@ TEST(ota_writer_sees_a_worn_cell)
     flash.program = program_worn;
     for (worn_at = SLOT_AT; (image[worn_at - SLOT_AT] & 0x80) == 0; worn_at++) {
     }
-    ota_writer_init(&w, &flash, SLOT_AT, SLOT_LEN, 0, false, sector);
+    ota_writer_init(&w, &flash, SLOT_AT, SLOT_LEN, 0, sector);
     CHECK_ERR(ota_writer_put(&w, image, SECTOR), RB_ERR_FLASH_VERIFY);
     rb_flashfile_close(&worn);
 }
