@@ -62,6 +62,16 @@ print_stats(const struct forge_payload_stats *s)
     printf("new       %" PRIu64 " bytes, sha256 %s\n", s->new_len, new);
 }
 
+/* Errors of files name their file themselves; it may be any of three. */
+static int
+complain(rb_err err, const char *path)
+{
+    bool is_file_error = err == RB_ERR_IO || err == RB_ERR_IO_NOT_FOUND || err == RB_ERR_IO_EXISTS
+                         || err == RB_ERR_IO_PERMISSION || err == RB_ERR_NO_SPACE;
+
+    return rb_cli_error(err, is_file_error ? NULL : path);
+}
+
 /* ---- create ---- */
 
 static int
@@ -71,7 +81,7 @@ create_bsdiff(const char *old_path, const char *new_path, const char *out_path)
     rb_err err = forge_bsdiff_create(old_path, new_path, out_path, &patch_len);
 
     if (err != RB_OK) {
-        return rb_cli_error(err, new_path);
+        return complain(err, new_path);
     }
     if (rb_cli_flag("--json")) {
         json_t *doc = json_pack("{s:s, s:I}", "format", "bsdiff40", "length", (json_int_t)patch_len);
@@ -113,7 +123,7 @@ create(void)
     options.effort = (int)effort;
     rb_err err = forge_payload_create(old_path, new_path, &options, out_path, &stats);
     if (err != RB_OK) {
-        return rb_cli_error(err, new_path);
+        return complain(err, new_path);
     }
     print_stats(&stats);
     return RB_EXIT_DONE;
@@ -132,7 +142,7 @@ apply(void)
         return rb_cli_usage("delta apply wants --patch PATCH and -o NEW");
     }
     rb_err err = forge_payload_apply(old_path, patch_path, out_path);
-    return err == RB_OK ? RB_EXIT_DONE : rb_cli_error(err, patch_path);
+    return err == RB_OK ? RB_EXIT_DONE : complain(err, patch_path);
 }
 
 static int
@@ -143,7 +153,7 @@ info(void)
     rb_err err = forge_payload_info(path, &stats);
 
     if (err != RB_OK) {
-        return rb_cli_error(err, path);
+        return complain(err, path);
     }
     print_stats(&stats);
     return RB_EXIT_DONE;

@@ -79,7 +79,7 @@ make_streams(const struct forge_files *f, const struct forge_regions *r, struct 
         size_t next = i < r->count ? r->list[i].new_at : f->new_len;
         size_t next_old = i < r->count ? r->list[i].old_at : old_at;
         size_t add = i > 0 ? r->list[i - 1].len : 0;
-        memcpy(extend(extra, next - new_at), f->new + new_at, next - new_at);
+        rb_copy(extend(extra, next - new_at), f->new + new_at, next - new_at);
         if (i > 0 || next > 0 || next_old != 0) {
             put_control(control, add, next - new_at, (int64_t)(next_old - old_at));
         }

@@ -266,7 +266,7 @@ copy_source(struct coder *c, uint64_t at)
     } else {
         bool back = at < m->copy_end;
         plain_tree(c, from, 2, RB_PM_FROM_NEW);
-        plain_bit(c, &m->sign[0], back);
+        plain_bit(c, &m->sign, back);
         number(c, RB_PM_SEEK, (back ? m->copy_end - at : at - m->copy_end) - 1);
     }
 }

@@ -362,7 +362,7 @@ copy_source(struct rb_payload_decoder *d, uint64_t len, uint64_t *at)
         *at = (uint64_t)((int64_t)d->made + m->shift[1]);
         break;
     default:
-        if (plain_bit(d, &m->sign[0])) {
+        if (plain_bit(d, &m->sign)) {
             RB_TRY(number(d, RB_PM_SEEK, &seek));
             *at = m->copy_end - 1 - seek;
         } else {
