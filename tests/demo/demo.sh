@@ -214,7 +214,8 @@ run rpk list --root device
 
 title "10. The power fails in the middle of an update"
 image 3.0.1 3
-run otaforge release create repo --image v3.0.1.img "${from_last[@]}" --quiet
+say "No delta this time, so that there is something to interrupt:"
+run otaforge release create repo --image v3.0.1.img --from-last 0 --quiet
 cut=$((largest / 4096 + 1))
 say "Flash operation $cut gets half-way, and everything stops there:"
 want=3 as=cut run ota update --root device --cut-at-op "$cut" --tear half
