@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRIAL_PAUSE_S 5u /* after a reboot was asked for or a trial ended: look again soon */
+#define FAILED_PAUSE_S 60u /* as long as the settings cannot be read */
 
 static void
 on_stop(int signal_number)
@@ -101,7 +101,7 @@ look_for_update(struct ota_device *d)
 }
 
 static rb_err
-steps(struct ota_device *d)
+steps(struct ota_device *d, bool look)
 {
     struct rb_record record;
 
@@ -116,28 +116,27 @@ steps(struct ota_device *d)
     if (record.trial != RB_SLOT_NONE) {
         return finish_trial(d, &record);
     }
-    return look_for_update(d);
+    return look ? look_for_update(d) : RB_OK;
 }
 
 /* One cycle. The interval of the settings comes out, so that a change is heard. */
 static rb_err
-cycle(const char *root, unsigned *interval_s)
+cycle(const char *root, bool look, unsigned *interval_s)
 {
     struct ota_device *d = NULL;
 
     RB_TRY(ota_device_open(root, OTA_WRITE, &d));
     d->verbose = true;
     *interval_s = d->settings.poll_interval_s;
-    rb_err err = steps(d);
+    rb_err err = steps(d, look);
     ota_device_close(d);
     (void)malloc_trim(0); /* a sleeping agent gives back what a cycle took */
     return err;
 }
 
-/* Devices that start together must not ask together: up to a tenth of the interval comes on top, at least a second's
- * worth of milliseconds. */
+/* Sleep, with a random part: devices that start together, after an outage say, must not ask together (NET-19). */
 static void
-rest(unsigned interval_s)
+rest_ms(uint64_t least, uint64_t jitter)
 {
     uint32_t random = 0;
     struct timespec until;
@@ -145,7 +144,7 @@ rest(unsigned interval_s)
     if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random) {
         random = (uint32_t)getpid();
     }
-    uint64_t wait_ms = (uint64_t)interval_s * 1000 + random % ((uint64_t)interval_s * 100 + 1);
+    uint64_t wait_ms = least + random % (jitter + 1);
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     uint64_t end_ns = (uint64_t)until.tv_nsec + wait_ms % 1000 * 1000000u;
     until.tv_sec += (time_t)(wait_ms / 1000 + end_ns / 1000000000u);
@@ -155,31 +154,45 @@ rest(unsigned interval_s)
 }
 
 static int
-run(void)
+run_once(const char *root)
 {
-    const char *root = rb_cli_option("--root");
-    unsigned interval_s = TRIAL_PAUSE_S;
+    unsigned interval_s;
+    rb_err err = cycle(root, true, &interval_s);
 
-    watch_signals();
-    for (;;) {
-        rb_err err = cycle(root != NULL ? root : "", &interval_s);
-        if (rb_cli_flag("--once")) {
-            return ota_stop != 0 || err == RB_OK ? RB_EXIT_DONE
-                   : rb_fail_detail()[0] != '\0' ? rb_cli_error(err, root != NULL ? root : "device")
-                                                 : rb_cli_exit_code(err);
-        }
+    if (ota_stop != 0 || err == RB_OK) {
+        return RB_EXIT_DONE;
+    }
+    /* A failed step has been logged with its detail; a device that cannot be opened has no log yet. */
+    return rb_fail_detail()[0] != '\0' ? rb_cli_error(err, root) : rb_cli_exit_code(err);
+}
+
+/* The first cycle only finishes a trial, at once; asking the repository comes after a random part of the interval. */
+static int
+run_daemon(const char *root)
+{
+    unsigned interval_s = FAILED_PAUSE_S;
+
+    for (bool first = true; ota_stop == 0; first = false) {
+        rb_err err = cycle(root, !first, &interval_s);
         if (err != RB_OK && rb_fail_detail()[0] != '\0') {
             fprintf(stderr, "error cycle.failed err=%s detail=\"%s\"\n", rb_err_name(err), rb_fail_detail());
             rb_fail_clear();
         }
         if (ota_stop == 0) {
-            rest(interval_s);
-        }
-        if (ota_stop != 0) {
-            fprintf(stderr, "info stop\n");
-            return RB_EXIT_DONE;
+            rest_ms(first ? 0 : (uint64_t)interval_s * 1000, (uint64_t)interval_s * 100);
         }
     }
+    fprintf(stderr, "info stop\n");
+    return RB_EXIT_DONE;
+}
+
+static int
+run(void)
+{
+    const char *root = rb_cli_option("--root") != NULL ? rb_cli_option("--root") : "";
+
+    watch_signals();
+    return rb_cli_flag("--once") ? run_once(root) : run_daemon(root);
 }
 
 static const struct rb_option options[] = {

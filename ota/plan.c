@@ -2,111 +2,51 @@
 #include "ota/plan.h"
 
 #include "lib/host/fail.h"
+#include "lib/tuf/release.h"
 #include "ota/state.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* The `custom` object of a payload, checked. Names and versions are borrowed from the metadata. */
-struct facts {
-    const struct rb_tuf_target *target;
-    int64_t release;
-    const char *component;
-    const char *version;
-    int64_t security_counter;
-    bool hardware_fits;
-    int64_t image_len;
-    uint8_t image_sha256[RB_SHA256_LEN];
-    uint8_t image_digest[RB_SHA256_LEN];
-    bool delta;
-    int64_t from_len;
-    uint8_t from_sha256[RB_SHA256_LEN];
-    const char *from_version;
-    int64_t header_len;
-    uint8_t header_sha256[RB_SHA256_LEN];
-    int64_t memory;
-};
-
-static rb_err
-read_hardware(const json_t *custom, const char *mine, bool *fits)
-{
-    json_t *list = NULL;
-
-    RB_TRY(rb_json_array(custom, "hardware", 1, 64, &list));
-    *fits = false;
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *name = json_string_value(json_array_get(list, i));
-        *fits = *fits || (name != NULL && strcmp(name, mine) == 0);
-    }
-    return RB_OK;
-}
-
-static rb_err
-read_from(const json_t *custom, struct facts *f)
-{
-    json_t *from = NULL;
-
-    f->delta = json_object_get(custom, "from") != NULL;
-    if (!f->delta) {
-        return RB_OK;
-    }
-    RB_TRY(rb_json_object(custom, "from", &from));
-    RB_TRY(rb_json_int(from, "length", 1, UINT32_MAX, &f->from_len));
-    RB_TRY(rb_json_hex(from, "sha256", f->from_sha256, sizeof f->from_sha256));
-    return rb_json_string(from, "version", 1, RB_IMAGE_VERSION_LEN, &f->from_version);
-}
-
-static rb_err
-read_facts(const struct ota_device *d, const struct rb_tuf_target *target, struct facts *f)
-{
-    const json_t *custom = target->custom;
-    json_t *image = NULL;
-    json_t *header = NULL;
-
-    memset(f, 0, sizeof *f);
-    f->target = target;
-    RB_TRY(rb_json_int(custom, "release", 1, INT64_MAX, &f->release));
-    RB_TRY(rb_json_string(custom, "component", 1, 32, &f->component));
-    RB_TRY(rb_json_string(custom, "version", 1, RB_IMAGE_VERSION_LEN, &f->version));
-    RB_TRY(rb_json_int(custom, "security_counter", 0, UINT32_MAX, &f->security_counter));
-    RB_TRY(read_hardware(custom, d->config.hardware, &f->hardware_fits));
-    RB_TRY(rb_json_object(custom, "image", &image));
-    RB_TRY(rb_json_int(image, "length", 1, UINT32_MAX, &f->image_len));
-    RB_TRY(rb_json_hex(image, "sha256", f->image_sha256, sizeof f->image_sha256));
-    RB_TRY(rb_json_hex(image, "digest", f->image_digest, sizeof f->image_digest));
-    RB_TRY(read_from(custom, f));
-    RB_TRY(rb_json_object(custom, "header", &header));
-    RB_TRY(rb_json_int(header, "length", 1, UINT32_MAX, &f->header_len));
-    RB_TRY(rb_json_hex(header, "sha256", f->header_sha256, sizeof f->header_sha256));
-    return rb_json_int(custom, "memory", 0, UINT32_MAX, &f->memory);
-}
-
-/* One walk over the targets; `look` runs twice: first to find the release, then to collect its payloads. */
+/* One walk over the targets; it is made twice: first to find the release, then to collect its payloads. */
 struct walk {
     struct ota_device *d;
     const struct ota_wish *wish;
     struct ota_plan *plan;
-    bool any_component;
     bool any_other_hardware;
 };
 
 /* Whether the target is a payload for this device's component, of the version asked for; then `f` is filled. */
 static bool
-is_ours(struct walk *w, const struct rb_tuf_target *target, struct facts *f)
+is_ours(struct walk *w, const struct rb_tuf_target *target, struct rb_release_target *f)
 {
     const char *kind = json_string_value(json_object_get(target->custom, "kind"));
 
     if (kind == NULL || strcmp(kind, "payload") != 0) {
         return false;
     }
-    if (read_facts(w->d, target, f) != RB_OK) {
-        /* Signed, but not by someone who knows what we need: as if it were not there. */
+    if (rb_release_parse(target->custom, f) != RB_OK) {
+        /* Signed, but for programs that know more than this one: as if it were not there. */
         ota_event(w->d, "warn", "plan.skip", "target=%s detail=\"%s\"", target->name, rb_fail_detail());
         rb_fail_clear();
         return false;
     }
-    return strcmp(f->component, w->d->settings.component) == 0
-           && (w->wish->version == NULL || strcmp(f->version, w->wish->version) == 0);
+    if (strcmp(f->component, w->d->settings.component) != 0
+        || (w->wish->version != NULL && strcmp(f->version, w->wish->version) != 0)) {
+        return false;
+    }
+    bool fits = rb_release_fits_hardware(f, w->d->config.hardware);
+    w->any_other_hardware = w->any_other_hardware || !fits;
+    return fits;
+}
+
+/* Whether the image may go to the idle slot: code that runs in place is linked for one slot. */
+static bool
+fits_slot(const struct ota_plan *plan, const struct rb_release_target *f)
+{
+    uint8_t linked_for = plan->idle == RB_SLOT_A ? RB_IMAGE_SLOT_A : RB_IMAGE_SLOT_B;
+
+    return f->affinity == RB_IMAGE_ANY_SLOT || f->affinity == linked_for;
 }
 
 static rb_err
@@ -114,23 +54,25 @@ find_release(void *ctx, const struct rb_tuf_target *target)
 {
     struct walk *w = ctx;
     struct ota_plan *plan = w->plan;
-    struct facts f;
+    struct rb_release_target f;
 
-    if (!is_ours(w, target, &f)) {
-        return RB_OK;
-    }
-    w->any_component = true;
-    if (!f.hardware_fits) {
-        w->any_other_hardware = true;
+    if (!is_ours(w, target, &f) || f.release < plan->release) {
         return RB_OK;
     }
     if (f.release > plan->release) {
         plan->release = f.release;
+        plan->up_to_date = false;
+        plan->image_len = 0;
         (void)snprintf(plan->version, sizeof plan->version, "%s", f.version);
-        plan->security_counter = (uint32_t)f.security_counter;
-        plan->image_len = (uint64_t)f.image_len;
-        memcpy(plan->image_sha256, f.image_sha256, sizeof plan->image_sha256);
-        memcpy(plan->image_digest, f.image_digest, sizeof plan->image_digest);
+    }
+    /* Of a release with an image for each slot, the installed one may be the other slot's. */
+    plan->up_to_date =
+        plan->up_to_date || rb_equal(f.image.digest, plan->installed.image.digest, sizeof f.image.digest);
+    if (plan->image_len == 0 && fits_slot(plan, &f)) {
+        plan->security_counter = f.security_counter;
+        plan->image_len = f.image.length;
+        memcpy(plan->image_sha256, f.image.sha256, sizeof plan->image_sha256);
+        memcpy(plan->image_digest, f.image.digest, sizeof plan->image_digest);
     }
     return RB_OK;
 }
@@ -184,10 +126,10 @@ collect(void *ctx, const struct rb_tuf_target *target)
 {
     struct walk *w = ctx;
     struct ota_candidate c;
-    struct facts f;
+    struct rb_release_target f;
 
-    if (!is_ours(w, target, &f) || !f.hardware_fits || f.release != w->plan->release
-        || !rb_equal(f.image_digest, w->plan->image_digest, sizeof f.image_digest)
+    if (!is_ours(w, target, &f) || f.release != w->plan->release
+        || !rb_equal(f.image.digest, w->plan->image_digest, sizeof f.image.digest)
         || strlen(target->name) >= sizeof c.target) {
         return RB_OK;
     }
@@ -195,14 +137,14 @@ collect(void *ctx, const struct rb_tuf_target *target)
     (void)snprintf(c.target, sizeof c.target, "%s", target->name);
     c.length = target->length;
     memcpy(c.sha256, target->sha256, sizeof c.sha256);
-    c.header_len = (uint32_t)f.header_len;
-    memcpy(c.header_sha256, f.header_sha256, sizeof c.header_sha256);
-    c.memory = (uint32_t)f.memory;
-    c.delta = f.delta;
-    if (f.delta) {
-        c.from_len = (uint64_t)f.from_len;
-        memcpy(c.from_sha256, f.from_sha256, sizeof c.from_sha256);
-        (void)snprintf(c.from_version, sizeof c.from_version, "%s", f.from_version);
+    c.header_len = f.header.length;
+    memcpy(c.header_sha256, f.header.sha256, sizeof c.header_sha256);
+    c.memory = f.memory;
+    c.delta = f.is_delta;
+    if (f.is_delta) {
+        c.from_len = f.from.length;
+        memcpy(c.from_sha256, f.from.sha256, sizeof c.from_sha256);
+        (void)snprintf(c.from_version, sizeof c.from_version, "%s", f.from.version);
         if (!fits_base(&w->plan->installed, &c)) {
             w->plan->other_deltas++;
             return RB_OK;
@@ -268,9 +210,12 @@ admit(const struct ota_device *d, const struct ota_plan *plan)
         return rb_fail(RB_ERR_IMAGE_ROLLBACK, "%s has %u, the floor is %u", plan->version, plan->security_counter,
                        plan->installed.floor);
     }
-    if (plan->image_len > d->config.slot_size) {
-        return rb_fail(RB_ERR_IMAGE_SIZE, "%s has %llu bytes, the slot %u", plan->version,
-                       (unsigned long long)plan->image_len, d->config.slot_size);
+    /* The length is the compact form's; in the slot the image needs its table and whole chunks as well. */
+    uint64_t chunks = (plan->image_len - RB_IMAGE_HEADER_LEN + RB_IMAGE_CHUNK_LEN - 1) / RB_IMAGE_CHUNK_LEN;
+    uint64_t needs = RB_IMAGE_BODY_OFFSET + chunks * (RB_IMAGE_CHUNK_LEN + RB_SHA256_LEN);
+    if (plan->image_len <= RB_IMAGE_HEADER_LEN || needs > d->config.slot_size) {
+        return rb_fail(RB_ERR_IMAGE_SIZE, "%s needs %llu bytes, the slot has %u", plan->version,
+                       (unsigned long long)needs, d->config.slot_size);
     }
     return RB_OK;
 }
@@ -315,9 +260,11 @@ ota_plan_make(struct ota_device *d, const struct rb_tuf *tuf, const struct ota_w
     if (out->release == 0) {
         return no_release(&w);
     }
-    if (rb_equal(out->image_digest, out->installed.image.digest, sizeof out->image_digest)) {
-        out->up_to_date = true;
+    if (out->up_to_date) {
         return RB_OK;
+    }
+    if (out->image_len == 0) {
+        return rb_fail(RB_ERR_AGENT_NO_PAYLOAD, "%s has no image for slot %c", out->version, ota_slot_name(out->idle));
     }
     RB_TRY(ota_quarantine_find(d, out->image_digest, &out->quarantined, out->quarantine_cause,
                                sizeof out->quarantine_cause));

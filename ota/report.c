@@ -76,7 +76,8 @@ slot_json(const struct ota_device *d, const struct rb_record *r, uint8_t slot, b
     struct ota_slot s;
 
     ota_slot_read(d, slot, &s);
-    json_t *o = json_pack("{s:s, s:s}", "slot", slot == RB_SLOT_A ? "A" : "B", "state", slot_state(r, slot, &s, filling));
+    json_t *o = json_pack("{s:s, s:s}", "slot", slot == RB_SLOT_A ? "A" : "B", "state",
+                          slot_state(r, slot, &s, filling));
     if (s.err == RB_OK) {
         set(o, "version", json_string(s.image.version));
         set(o, "security_counter", json_integer(s.image.security_counter));
@@ -326,7 +327,8 @@ ota_plan_print(const struct ota_device *d, const struct ota_plan *plan)
         }
     }
     if (plan->other_deltas > 0) {
-        printf("%-11s %u %s for other versions\n", "", plan->other_deltas, plan->other_deltas == 1 ? "delta" : "deltas");
+        printf("%-11s %u %s for other versions\n", "", plan->other_deltas,
+               plan->other_deltas == 1 ? "delta" : "deltas");
     }
     ota_plan_why(plan, why, sizeof why);
     printf("why         %s\n", why);

@@ -360,7 +360,7 @@ holds_beginning(const struct stage *s)
     return idle.err == RB_OK && rb_equal(idle.image.digest, s->plan->image_digest, RB_SHA256_LEN);
 }
 
-/* The segment that the spool of an earlier run starts with; 0 when there is none, or when the idle slot does not hold the
+/* The segment that the spool of an earlier run starts with; 0 when there is none, or when the slot does not hold the
  * beginning of this image any more. */
 static uint32_t
 spool_start(struct stage *s)

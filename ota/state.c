@@ -24,8 +24,8 @@ static const char SCHEMA[] =
     "CREATE TABLE attempt(id INTEGER PRIMARY KEY AUTOINCREMENT, release INTEGER NOT NULL, version TEXT NOT NULL,"
     " digest BLOB NOT NULL, image_len INTEGER NOT NULL, security_counter INTEGER NOT NULL, slot INTEGER NOT NULL,"
     " payload TEXT NOT NULL, payload_len INTEGER NOT NULL, from_version TEXT NOT NULL, fetched INTEGER NOT NULL,"
-    " refetched INTEGER NOT NULL, payload_fetched INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL, outcome TEXT NOT NULL,"
-    " error TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
+    " refetched INTEGER NOT NULL, payload_fetched INTEGER NOT NULL, started INTEGER NOT NULL,"
+    " ended INTEGER NOT NULL, outcome TEXT NOT NULL, error TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
     "CREATE TABLE quarantine(digest BLOB PRIMARY KEY, version TEXT NOT NULL, cause TEXT NOT NULL,"
     " since INTEGER NOT NULL) STRICT;"
     "CREATE TABLE refused(header BLOB PRIMARY KEY, reason TEXT NOT NULL) STRICT;"
@@ -88,6 +88,7 @@ open_existing(const char *path, int flags)
 
     bool good = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOFOLLOW, NULL) == SQLITE_OK
                 && sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) == SQLITE_OK
+                && sqlite3_busy_timeout(db, 2000) == SQLITE_OK
                 && sqlite3_prepare_v2(db, "SELECT state FROM agent", -1, &stmt, NULL) == SQLITE_OK
                 && sqlite3_step(stmt) == SQLITE_ROW;
     (void)sqlite3_finalize(stmt);

@@ -72,7 +72,8 @@ image 2.1.0 body1 --security-counter 3
 image 2.2.0 body2 --security-counter 3
 release 2.1.0
 echo 0 >status
-settings "\"health\": {\"command\": \"$PWD/health\", \"arguments\": [\"$PWD/told\", \"$PWD/status\"], \"deadline_s\": 2}"
+settings "\"health\": {\"command\": \"$PWD/health\", \"arguments\": [\"$PWD/told\", \"$PWD/status\"],
+    \"deadline_s\": 2}"
 cp settings.json d/etc/riverbank/settings.json
 ota update --root d --quiet >/dev/null
 boot d

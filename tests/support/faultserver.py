@@ -8,7 +8,7 @@ The first path element, after '~', is a list of faults that hold for every URL b
 line a request: path, Range asked for, status, body bytes sent.
 
     match=TEXT     only paths that contain TEXT, which has no slash (default: all)
-    times=N        only the first N requests that match; then it behaves
+    times=N        only the first N requests that match; then it behaves (but for norange)
     close=K        close the connection after K body bytes
     stall=K        send K body bytes, then nothing more
     slow=N         N bytes a second
@@ -56,7 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.lock:
             count = self.seen[match[1]] = self.seen.get(match[1], 0) + 1
         if "times" in faults and count > int(faults["times"]):
-            return {}, match[2]
+            return {f: "" for f in faults if f == "norange"}, match[2]
         return faults, match[2]
 
     def body_of(self, path, faults):

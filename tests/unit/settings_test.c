@@ -100,7 +100,8 @@ TEST(settings_every_field_arrives)
 TEST(settings_text_that_is_no_settings)
 {
     static const char *const texts[] = {"", "{", "[]", "null", "{\"hardware\":\"a\",\"hardware\":\"b\"}",
-                                        "{\"hardware\":\"a\"} x", "{\"hardware\":\"a\\u0000b\"}", "{\"hardware\":\"\xff\"}"};
+                                        "{\"hardware\":\"a\"} x", "{\"hardware\":\"a\\u0000b\"}",
+                                        "{\"hardware\":\"\xff\"}"};
     struct rb_settings s;
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
