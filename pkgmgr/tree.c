@@ -142,18 +142,9 @@ rpk_generation_put(struct rpk_generation *generation, const struct rpk_member *m
  *   end <SHA-256 of all lines before>
  */
 
-static char *
-render(const struct rpk_generation *g)
+static void
+print_lines(FILE *out, const struct rpk_generation *g)
 {
-    char *text = NULL;
-    size_t len = 0;
-    char digest[65];
-    uint8_t sha[32];
-    FILE *out = open_memstream(&text, &len);
-
-    if (out == NULL) {
-        return NULL;
-    }
     fprintf(out, "riverbank generation %" PRIu32 "\n", g->number);
     for (unsigned i = 0; i < g->count; i++) {
         const struct rpk_member *m = &g->members[i];
@@ -164,14 +155,30 @@ render(const struct rpk_generation *g)
         fprintf(out, "%s %" PRId64 " %s %s %s %s %" PRId64 "\n", m->package, m->version_code, m->store, hex[0], hex[1],
                 hex[2], m->installed);
     }
-    fflush(out);
-    rb_sha256(text, len, sha);
-    rb_hex(sha, 32, digest);
-    fprintf(out, "end %s\n", digest);
-    if (fclose(out) != 0) {
-        free(text);
+}
+
+/* NULL when there is no memory. */
+static char *
+render(const struct rpk_generation *g)
+{
+    char *lines = NULL;
+    size_t len = 0;
+    uint8_t sha[32];
+    char digest[65];
+    FILE *out = open_memstream(&lines, &len);
+
+    if (out == NULL) {
         return NULL;
     }
+    print_lines(out, g);
+    if (fclose(out) != 0 || lines == NULL) {
+        free(lines);
+        return NULL;
+    }
+    rb_sha256(lines, len, sha);
+    rb_hex(sha, 32, digest);
+    char *text = rb_text("%send %s\n", lines, digest);
+    free(lines);
     return text;
 }
 
@@ -325,11 +332,14 @@ write_links(const char *part, const struct rpk_generation *g)
 rb_err
 rpk_tree_write(const char *dir, const struct rpk_generation *generation)
 {
+    char *text = render(generation);
+
+    if (text == NULL) {
+        return rb_fail(RB_ERR_NO_MEMORY, "generation %" PRIu32, generation->number);
+    }
     char *part = rb_text("%s/gen/%" PRIu32 ".part", dir, generation->number);
     char *path = rb_text("%s/manifest", part);
-    char *text = render(generation);
-    rb_err err = text != NULL ? rb_make_dirs(part, 0755) : rb_fail(RB_ERR_NO_MEMORY, "%s", path);
-
+    rb_err err = rb_make_dirs(part, 0755);
     if (err == RB_OK) {
         err = write_links(part, generation);
     }

@@ -42,7 +42,8 @@ rpk_unpacked_len(const struct rpk_file *file)
     uint64_t total = 0;
 
     for (unsigned i = 0; i < file->zip.count; i++) {
-        total += (file->zip.entries[i].len + UINT64_C(4095)) / 4096 * 4096 + (file->zip.entries[i].directory ? 4096 : 0);
+        const struct rpk_entry *e = &file->zip.entries[i];
+        total += (e->len + UINT64_C(4095)) / 4096 * 4096 + (e->directory ? 4096 : 0);
     }
     return total;
 }

@@ -74,7 +74,8 @@ rb_err forge_rpk_make(const struct forge_rpk_files *files, const char *comment, 
 
 /** A package from an app tree: every regular file below `dir`, manifest.json at its top. `now` goes into the times and
  * META-INF/build.txt. What was made is verified as a device would before this returns.
- * @return RB_OK, RB_ERR_RPK_MANIFEST, RB_ERR_RPK_NAME, RB_ERR_ARG (a link or device in the tree, or META-INF), RB_ERR_IO
+ * @return RB_OK, RB_ERR_RPK_MANIFEST, RB_ERR_RPK_NAME, RB_ERR_ARG (a link or device in the tree, or META-INF),
+ *         RB_ERR_IO
  */
 RB_MUST_USE
 rb_err forge_rpk_build(const char *dir, const struct forge_rpk_signer *signer, int64_t now, struct forge_bytes *out);

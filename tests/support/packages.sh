@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # For tests of rpk: source "$RB_TREE/tests/support/packages.sh".
+# shellcheck disable=SC2034 # used where this is sourced
 samples=$RB_TREE/tests/data/rpk
+# shellcheck disable=SC2034
 killat=$RB_BIN/../test-bin/killat
 
 device() { # device DIR [MORE JSON MEMBERS]: an empty device
@@ -27,6 +29,6 @@ in_memory() { # go to a directory in memory where there is one: a sweep of kills
     if dir=$(mktemp -d /dev/shm/rb-test-XXXXXX 2>/dev/null); then
         # shellcheck disable=SC2064
         trap "rm -rf '$dir'" EXIT
-        cd "$dir"
+        cd "$dir" || exit
     fi
 }

@@ -290,8 +290,8 @@ TEST(native_packages_need_a_named_signer_and_the_architecture)
     struct stat st;
 
     test_package("n.rpk", "release", "manifest.json",
-                 NATIVE("org.n", "{\"arch\":\"aarch64\",\"modes\":{\"bin/n\":\"0755\",\"key\":\"0400\"}}"), "bin/n", "#!", "key",
-                 "k", "plain", "p", NULL);
+                 NATIVE("org.n", "{\"arch\":\"aarch64\",\"modes\":{\"bin/n\":\"0755\",\"key\":\"0400\"}}"),
+                 "bin/n", "#!", "key", "k", "plain", "p", NULL);
     test_package("arm.rpk", "release", "manifest.json", NATIVE("org.n", "{\"arch\":\"arm\"}"), NULL);
     test_package("any.rpk", "release", "manifest.json", NATIVE("org.m", "{\"arch\":\"any\"}"), NULL);
     CHECK_ERR(install(&s, "n.rpk"), RB_ERR_PKG_NATIVE_SIGNER);
@@ -339,12 +339,15 @@ TEST(dependencies_and_conflicts)
     const char *const swap_out[] = {"org.lib", NULL};
 
     trust_native(&s, "release");
-    test_package("app.rpk", "release", "manifest.json", NATIVE("org.app", "{\"arch\":\"any\",\"depends\":[\"tls\"]}"), NULL);
-    test_package("lib.rpk", "release", "manifest.json", NATIVE("org.lib", "{\"arch\":\"any\",\"provides\":[\"tls\"]}"), NULL);
+    test_package("app.rpk", "release", "manifest.json",
+                 NATIVE("org.app", "{\"arch\":\"any\",\"depends\":[\"tls\"]}"), NULL);
+    test_package("lib.rpk", "release", "manifest.json",
+                 NATIVE("org.lib", "{\"arch\":\"any\",\"provides\":[\"tls\"]}"), NULL);
     test_package("lib2.rpk", "release", "manifest.json",
                  NATIVE("org.lib2", "{\"arch\":\"any\",\"provides\":[\"tls\"],\"conflicts\":[\"org.lib\"]}"), NULL);
     test_package("self.rpk", "release", "manifest.json",
-                 NATIVE("org.self", "{\"arch\":\"any\",\"provides\":[\"x\"],\"conflicts\":[\"x\"],\"depends\":[\"org.self\"]}"),
+                 NATIVE("org.self", "{\"arch\":\"any\",\"provides\":[\"x\"],\"conflicts\":[\"x\"],"
+                                    "\"depends\":[\"org.self\"]}"),
                  NULL);
     CHECK_ERR(install(&s, "app.rpk"), RB_ERR_PKG_DEPENDS);
     CHECK_OK(change(&s, both, NULL));
@@ -373,7 +376,8 @@ TEST(JSON_12_sql_and_format_text_in_a_manifest)
 {
     struct rb_settings s = device();
     static const char name[] = "'); DROP TABLE member; -- %n%s\\u001b[2J\\n";
-    char *manifest = rb_text("{\"package\":\"org.a\",\"name\":\"%s\",\"permissions\":[{\"name\":\"x' OR 1=1\"}]}", name);
+    char *manifest = rb_text("{\"package\":\"org.a\",\"name\":\"%s\","
+                             "\"permissions\":[{\"name\":\"x' OR 1=1\"}]}", name);
     struct rpk *rpk;
     char *got = NULL;
 
@@ -439,7 +443,8 @@ TEST(manifests_good_and_bad)
         "{\"package\":\"a\",\"name\":\"\\ud800\"}",
         "{\"package\":\"a\",\"name\":\"\\u0000\"}",
         "{\"package\":\"a\",\"versionName\":1.0}",
-        "{\"package\":\"a\",\"versionName\":\"0123456789012345678901234567890123456789012345678901234567890123456789\"}",
+        "{\"package\":\"a\",\"versionName\":"
+        "\"0123456789012345678901234567890123456789012345678901234567890123456789\"}",
         "{\"package\":\"a\",\"permissions\":\"all\"}",
         "{\"package\":\"a\",\"native\":true}",
     };
