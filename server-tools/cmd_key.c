@@ -10,6 +10,22 @@
 #include <string.h>
 
 static int
+say_new(const char *path, const char *type, const char *certificate)
+{
+    if (rb_cli_flag("--json")) {
+        json_t *facts = json_pack("{s:s, s:s, s:s*}", "key", path, "type", type, "certificate", certificate);
+        rb_json_print(facts);
+        json_decref(facts);
+        return RB_EXIT_DONE;
+    }
+    printf("%s: new %s private key, mode 0600\n", path, type);
+    if (certificate != NULL) {
+        printf("%s: its self-signed certificate\n", certificate);
+    }
+    return RB_EXIT_DONE;
+}
+
+static int
 new_p256(const char *path)
 {
     if (rb_cli_option("--cert") != NULL || rb_cli_option("--subject") != NULL) {
@@ -19,8 +35,7 @@ new_p256(const char *path)
     if (err != RB_OK) {
         return rb_cli_error(err, path);
     }
-    printf("%s: new P-256 private key, mode 0600\n", path);
-    return RB_EXIT_DONE;
+    return say_new(path, "p256", NULL);
 }
 
 static int
@@ -39,8 +54,7 @@ new_rsa(const char *path, unsigned bits)
     if (err != RB_OK) {
         return rb_cli_error(err, path);
     }
-    printf("%s: new RSA-%u private key, mode 0600\n%s: its self-signed certificate\n", path, bits, certificate);
-    return RB_EXIT_DONE;
+    return say_new(path, bits == 2048 ? "rsa2048" : "rsa4096", certificate);
 }
 
 static int

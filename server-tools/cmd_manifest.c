@@ -63,7 +63,7 @@ static const struct {
 };
 
 static int
-check_file(rb_err (*check)(const uint8_t *text, size_t len), const char *path)
+check_file(rb_err (*check)(const uint8_t *text, size_t len), const char *path, json_t *report)
 {
     uint8_t *text = NULL;
     size_t len = 0;
@@ -74,6 +74,11 @@ check_file(rb_err (*check)(const uint8_t *text, size_t len), const char *path)
         err = check(text, len);
         free(text);
     }
+    if (report != NULL) {
+        (void)json_array_append_new(report, json_pack("{s:s, s:b, s:s, s:s}", "file", path, "good", err == RB_OK,
+                                                      "error", rb_err_name(err), "detail", rb_fail_detail()));
+        return rb_cli_exit_code(err);
+    }
     if (err != RB_OK) {
         return rb_cli_error(err, path);
     }
@@ -81,21 +86,33 @@ check_file(rb_err (*check)(const uint8_t *text, size_t len), const char *path)
     return RB_EXIT_DONE;
 }
 
+/* All of them, and the worst answer. */
+static int
+check_files(rb_err (*check)(const uint8_t *text, size_t len))
+{
+    json_t *report = rb_cli_flag("--json") ? json_array() : NULL;
+    int worst = RB_EXIT_DONE;
+
+    for (int i = 1; i < rb_cli_argument_count(); i++) {
+        int code = check_file(check, rb_cli_argument(i), report);
+        worst = code > worst ? code : worst;
+    }
+    if (report != NULL) {
+        rb_json_print(report);
+        json_decref(report);
+    }
+    return worst;
+}
+
 static int
 manifest_check(void)
 {
     const char *kind = rb_cli_argument(0);
-    int worst = RB_EXIT_DONE;
 
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-        if (strcmp(kinds[k].name, kind) != 0) {
-            continue;
+        if (strcmp(kinds[k].name, kind) == 0) {
+            return check_files(kinds[k].check);
         }
-        for (int i = 1; i < rb_cli_argument_count(); i++) {
-            int code = check_file(kinds[k].check, rb_cli_argument(i));
-            worst = code > worst ? code : worst;
-        }
-        return worst;
     }
     return rb_cli_usage("%s is none of: settings, release, package", kind);
 }

@@ -86,7 +86,12 @@ repo_init(void)
     if (err != RB_OK) {
         return rb_cli_error(err, dir);
     }
-    if (!rb_cli_flag("--quiet")) {
+    if (rb_cli_flag("--json")) {
+        json_t *facts = json_pack("{s:s, s:i, s:i}", "repository", dir, "root_keys", (int)options.root_keys,
+                                  "threshold", (int)options.root_threshold);
+        rb_json_print(facts);
+        json_decref(facts);
+    } else if (!rb_cli_flag("--quiet")) {
         say_init(dir, &options);
     }
     return RB_EXIT_DONE;
@@ -239,7 +244,14 @@ repo_refresh(void)
     char expires[RB_TIME_TEXT_LEN + 1];
     const struct rb_meta *timestamp = forge_repo_meta(repo, RB_META_TIMESTAMP);
     rb_time_format(timestamp->expires, expires);
-    printf("%s: timestamp version %lld, valid until %s\n", dir, (long long)timestamp->version, expires);
+    if (rb_cli_flag("--json")) {
+        json_t *facts = json_pack("{s:s, s:I, s:s}", "repository", dir, "timestamp", (json_int_t)timestamp->version,
+                                  "expires", expires);
+        rb_json_print(facts);
+        json_decref(facts);
+    } else {
+        printf("%s: timestamp version %lld, valid until %s\n", dir, (long long)timestamp->version, expires);
+    }
     forge_repo_close(repo);
     return RB_EXIT_DONE;
 }
@@ -274,6 +286,23 @@ publish(void)
 
 /* ---- serve ---- */
 
+/* At once and whole, for whoever waits for the port. */
+static void
+say_serving(const char *dir, const char *listen, unsigned port)
+{
+    char *url = rb_text("http://%.*s:%u/", (int)(strrchr(listen, ':') - listen), listen, port);
+
+    if (rb_cli_flag("--json")) {
+        json_t *facts = json_pack("{s:s, s:s}", "directory", dir, "url", url);
+        rb_json_print(facts);
+        json_decref(facts);
+    } else {
+        printf("serving %s at %s\n", dir, url);
+    }
+    (void)fflush(stdout);
+    free(url);
+}
+
 static int
 serve(void)
 {
@@ -296,9 +325,7 @@ serve(void)
     if (err != RB_OK) {
         return rb_cli_error(err, dir);
     }
-    printf("serving %s at http://%.*s:%u/\n", dir, (int)(strrchr(listen, ':') - listen), listen,
-           (unsigned)forge_server_port(server));
-    (void)fflush(stdout);
+    say_serving(dir, listen, forge_server_port(server));
     (void)sigwait(&ends, &signal_number);
     forge_server_stop(server);
     return RB_EXIT_DONE;

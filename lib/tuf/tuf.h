@@ -56,7 +56,7 @@ void rb_tuf_close(struct rb_tuf *tuf);
 RB_MUST_USE
 rb_err rb_tuf_refresh(struct rb_tuf *tuf, rb_tuf_fetch fetch, void *ctx);
 
-/** A target file named by trusted targets metadata. */
+/** A target file named by trusted targets metadata. What is borrowed is valid until the next refresh or close. */
 struct rb_tuf_target {
     const char *name;   /* path in the repository, borrowed */
     uint64_t length;
