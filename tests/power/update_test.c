@@ -311,6 +311,7 @@ start_world(struct world *w, uint32_t sector_size, uint32_t program_unit, uint32
 {
     struct device_image v0; /* what lies in the idle slot: an older version, below the floor */
 
+    device_free(&w->d);
     memset(w, 0, sizeof *w);
     make_version(&v0, "0.9", 0, body_len);
     make_version(&v1, "1.0", 1, body_len);
@@ -325,8 +326,6 @@ start_world(struct world *w, uint32_t sector_size, uint32_t program_unit, uint32
     }
 }
 
-static struct world world;
-
 static bool
 full(void)
 {
@@ -339,6 +338,8 @@ report(unsigned long at_least)
     printf("note: %lu runs, %lu boots\n", runs, boots);
     CHECK(runs >= at_least);
 }
+
+static struct world world;
 
 /* Two cuts anywhere in install, arm, trial, confirm. */
 static void
@@ -370,7 +371,6 @@ sweep_journal(enum plan p, int depth, unsigned long at_least)
         start_world(&world, 256, 8, 100, before);
         device_put(&world.d, RB_SLOT_B, &v2);
         sweep(&world, 0, full() ? depth + 1 : depth, 1);
-        device_free(&world.d);
     }
     report(at_least);
 }

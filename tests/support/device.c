@@ -5,6 +5,7 @@
 #include "tests/support/test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define SLOT_SIZE 16384u
@@ -63,12 +64,36 @@ device_body(uint8_t seed, uint8_t body[DEVICE_BODY_LEN])
     }
 }
 
+/* What images hold is freed at the end, so that the leak checker speaks only of the code under test. */
+static void **kept;
+static size_t kept_count;
+
+static void
+free_kept(void)
+{
+    while (kept_count > 0) {
+        free(kept[--kept_count]);
+    }
+    free(kept);
+}
+
+static void
+keep(void *memory)
+{
+    if (kept == NULL) {
+        CHECK(atexit(free_kept) == 0);
+    }
+    kept = rb_realloc(kept, (kept_count + 1) * sizeof *kept);
+    kept[kept_count++] = memory;
+}
+
 void
 device_image_of(struct device_image *out, const struct forge_image_spec *spec, const uint8_t *body, size_t len, int key)
 {
     size_t image_len = 0;
 
     CHECK_OK(forge_image_build(spec, body, len, device_key(key), &out->data, &image_len));
+    keep(out->data);
     out->len = (uint32_t)image_len;
     CHECK_OK(rb_image_header_parse(out->data, &out->parsed));
 }

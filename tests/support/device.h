@@ -22,7 +22,7 @@ const uint8_t (*device_public_keys(void))[RB_P256_KEY_LEN];
 void device_body(uint8_t seed, uint8_t body[DEVICE_BODY_LEN]);
 
 struct device_image {
-    uint8_t *data; /* the whole image; the test's process ends before anyone frees it */
+    uint8_t *data; /* the whole image; freed when the test's process ends */
     uint32_t len;
     struct rb_image parsed;
 };

@@ -15,6 +15,7 @@ set_up(void)
 {
     device_image(&v1, 1, 1);
     device_image(&v2, 2, 2);
+    device_free(&d);
     device_init(&d, 1024, 8);
     device_put(&d, RB_SLOT_A, &v1);
     device_put(&d, RB_SLOT_B, &v2);
@@ -135,7 +136,6 @@ TEST(IMAGE_07_rot_in_the_idle_slot_refuses_the_trial)
         device_rot(&d, d.config.slot[RB_SLOT_B] + places[i], i % 8);
         CHECK_OK(device_boot(&d));
         CHECK(runs(&v1) && d.handoff.cause == RB_CAUSE_TRIAL_INVALID && d.refused[RB_SLOT_B] != RB_OK);
-        device_free(&d);
     }
 }
 

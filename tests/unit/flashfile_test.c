@@ -16,6 +16,7 @@ static uint8_t back[256];
 static void
 set_up(void)
 {
+    rb_flashfile_close(&f);
     rb_flashfile_memory(&f, 1024, 256, 8);
     memset(data, 0, sizeof data);
 }

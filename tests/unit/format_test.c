@@ -108,5 +108,6 @@ TEST(example_of_a_journal)
     CHECK_OK(rb_journal_append(&journal, &record));
     CHECK_OK(rb_journal_confirm(&journal, image.parsed.digest, image.parsed.security_counter));
     CHECK_OK(f.flash.read(&f, config.journal[0], raw, sizeof raw));
+    rb_flashfile_close(&f);
     stands_in_the_document(raw, sizeof raw);
 }

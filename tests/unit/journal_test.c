@@ -13,6 +13,7 @@ static struct rb_journal journal;
 static void
 blank_with(uint32_t sector)
 {
+    rb_flashfile_close(&f);
     rb_flashfile_memory(&f, 8 * sector, sector, 8);
     journal = (struct rb_journal){&f.flash, {sector, 2 * sector}};
 }
@@ -183,7 +184,6 @@ TEST(TRUST_27_record_with_any_flipped_bit_does_not_count)
         rb_flashfile_flip(&f, SECTOR + 64 + bit / 8, bit % 8);
         struct rb_journal_view view = load();
         CHECK(view.record.floor == 1 && view.doubtful);
-        rb_flashfile_close(&f);
     }
 }
 

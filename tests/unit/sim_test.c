@@ -62,6 +62,8 @@ make_flash_of_programs(const char *a, const char *b)
     CHECK_OK(rb_file_read(a, 1u << 20, &body[0], &len[0]));
     CHECK_OK(rb_file_read(b, 1u << 20, &body[1], &len[1]));
     make_flash(body[0], len[0], body[1], len[1]);
+    free(body[0]);
+    free(body[1]);
 }
 
 static void
