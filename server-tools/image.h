@@ -22,11 +22,12 @@ struct forge_image_spec {
 };
 
 /** Bytes a body may have, so that the image's length fits 32 bits. */
-#define FORGE_IMAGE_BODY_MAX (UINT32_MAX / (RB_IMAGE_CHUNK_LEN + RB_SHA256_LEN) * RB_IMAGE_CHUNK_LEN - 2 * RB_IMAGE_CHUNK_LEN)
+#define FORGE_IMAGE_BODY_MAX \
+    (UINT32_MAX / (RB_IMAGE_CHUNK_LEN + RB_SHA256_LEN) * RB_IMAGE_CHUNK_LEN - 2 * RB_IMAGE_CHUNK_LEN)
 
 /**
- * Header, body, table and the zeros between them in new memory that the caller frees. The same input gives the same bytes: nothing
- * of the time or the machine goes in, and the signature is deterministic.
+ * Header, body, table and the zeros between them in new memory that the caller frees. The same input gives the same
+ * bytes: nothing of the time or the machine goes in, and the signature is deterministic.
  *
  * @return RB_OK, RB_ERR_IMAGE_FIELD (with the field in the detail), RB_ERR_KEY_FORMAT (not a P-256 key),
  *         RB_ERR_KEY_SIGN

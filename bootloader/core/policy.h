@@ -44,8 +44,8 @@ struct rb_step {
  *
  * Guarantees, for every input: never BOOT of a slot that is not GOOD; a slot on trial boots at most as often as it
  * has tries, each counted before the jump; a trial whose digest is not the one the journal names does not boot;
- * the floor in `record` is the floor of the view (never lower, without a valid record); after at most two CHECK steps the answer is BOOT or HALT, and HALT
- * only when both slots are BAD.
+ * the floor in `record` is the floor of the view (never lower, without a valid record); after at most two CHECK steps
+ * the answer is BOOT or HALT, and HALT only when both slots are BAD.
  *
  * The trial comes first, then the active slot, then, when the active image has gone bad, whatever else is valid: a
  * device with one good image boots it.

@@ -454,8 +454,9 @@ void
 rb_flashfile_clone(struct rb_flashfile *to, const struct rb_flashfile *from)
 {
     const struct state *old = from->state;
-    struct state *s = copy_of(old, sizeof *old);
+    struct state *s = rb_alloc(sizeof *s);
 
+    *s = *old;
     s->data = copy_of(old->data, from->flash.size);
     s->used = copy_of(old->used, from->flash.size / from->flash.program_unit);
     s->doubt = copy_of(old->doubt, from->flash.size);

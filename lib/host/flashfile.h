@@ -21,7 +21,7 @@ enum rb_tear {
     RB_TEAR_SECOND_HALF,   /* erase: only the second half; program: as HALF */
     RB_TEAR_ALMOST,        /* program: all but the last byte; erase: all but one bit */
     RB_TEAR_RANDOM,        /* each bit that would change does so or not, by the seed */
-    RB_TEAR_MARGINAL,      /* early, midway or late in the pulse: some bits read differently on each read until erased */
+    RB_TEAR_MARGINAL,      /* early, midway or late: some bits read differently on each read until erased */
     RB_TEAR_AFTER,         /* complete, but the caller never hears of it */
     RB_TEAR_COUNT,
 };

@@ -6,7 +6,7 @@
 for tool in arm-none-eabi riscv64-unknown-elf; do
     command -v "$tool-gcc" >/dev/null || { echo "$tool-gcc is not here" >&2; exit 77; }
 done
-cd "$RB_TREE"
+cd "$RB_TREE" || exit 3
 build=build/release
 "$RB_TREE/tests/bare" "$build" >/dev/null
 

@@ -128,7 +128,8 @@ check_boot(struct world *w)
     if (plan != HEALTHY) {
         HOLDS(image == &v1 || h->trial);
     }
-    HOLDS(h->cause != RB_CAUSE_TRIAL_INVALID && h->cause != RB_CAUSE_ACTIVE_INVALID && h->cause != RB_CAUSE_JOURNAL_LOST);
+    HOLDS(h->cause != RB_CAUSE_TRIAL_INVALID && h->cause != RB_CAUSE_ACTIVE_INVALID);
+    HOLDS(h->cause != RB_CAUSE_JOURNAL_LOST);
 }
 
 static void

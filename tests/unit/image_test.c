@@ -91,7 +91,6 @@ signed_but_refused(size_t offset, const void *bytes, size_t len)
     memcpy(image.data + offset, bytes, len);
     resign(image.data);
     CHECK_ERR(rb_image_header_verify(image.data, &keys, &got), RB_ERR_IMAGE_FIELD);
-    free(image.data);
 }
 
 static void
@@ -177,8 +176,9 @@ TEST(TRUST_24_hardware_is_matched_whole)
         .version = "1", .hardware = {"board-1", "board-22", long_id}, .hardware_count = 3};
     struct rb_image_policy policy = {.slot_size = 1u << 20, .type = RB_IMAGE_APP};
     static const char *const fit[] = {"board-1", "board-22", long_id};
-    static const char *const others[] = {"board-10", "board-", "board-2", "Board-1", "", "abcdefghijklmnopqrstuvwxyz01234",
-                                         "abcdefghijklmnopqrstuvwxyz0123456"};
+    static const char *const others[] = {
+        "board-10", "board-", "board-2", "Board-1", "", "abcdefghijklmnopqrstuvwxyz01234",
+        "abcdefghijklmnopqrstuvwxyz0123456"};
 
     device_image_of(&image, &spec, body, sizeof body, 0);
     for (size_t i = 0; i < sizeof fit / sizeof fit[0]; i++) {

@@ -207,7 +207,8 @@ TEST(signed_off_nonsense_does_not_count)
     static const struct {
         unsigned at;
         uint8_t value;
-    } bad[] = {{12, 2}, {12, 0xff}, {13, 0}, {13, 2}, {14, 1}, {15, 0}, {15, RB_CAUSE_MAX + 1}, {48, 1}, {59, 1}, {0, 'S'}};
+    } bad[] = {{12, 2}, {12, 0xff}, {13, 0},  {13, 2}, {14, 1}, {15, 0}, {15, RB_CAUSE_MAX + 1},
+               {48, 1}, {59, 1},    {0, 'S'}};
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         uint8_t raw[RB_RECORD_LEN];
