@@ -512,7 +512,7 @@ noise_tokens(const struct coder *c, const struct forge_tokens *tokens, size_t fi
     }
     for (; i < tokens->count && len < c->options->segment; i++) {
         len += tokens->list[i].len;
-        literals += tokens->list[i].kind == RB_PM_LITERAL;
+        literals += tokens->list[i].kind == RB_PM_LITERAL ? tokens->list[i].len : 0;
     }
     return literals * 64 > len * 63 && is_noise(c->files->new + c->made, len) ? i - first : 0;
 }
@@ -522,19 +522,21 @@ static uint64_t
 code_token(struct coder *c, struct forge_token t, struct forge_segments *out, uint64_t from)
 {
     uint32_t left = t.len;
+    bool one_by_one = t.kind == RB_PM_LITERAL;
 
+    t.len = one_by_one ? 1 : left;
     while (left > 0) {
         if (fits(c, &t)) {
             left -= t.len;
             t.from += t.kind == RB_PM_COPY ? t.len : 0;
-            t.len = left;
+            t.len = one_by_one ? 1 : left;
         } else if (c->out_len < sizeof c->out / 2 && t.len > 1) {
             t.len /= 2;
         } else {
             end_segment(c, out, from);
             from = c->made;
             start_segment(c);
-            t.len = left;
+            t.len = one_by_one ? 1 : left;
         }
     }
     return from;

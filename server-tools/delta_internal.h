@@ -65,7 +65,7 @@ rb_err forge_match(const struct forge_files *files, const struct forge_index *in
 
 struct forge_token {
     uint8_t kind;  /* RB_PM_* */
-    uint32_t len;  /* 1 for a literal */
+    uint32_t len;  /* of a literal: so many of them */
     uint64_t from; /* match: distance; copy: old offset */
 };
 
@@ -76,7 +76,7 @@ struct forge_tokens {
 };
 
 struct forge_parse_options {
-    size_t window;   /* longest match distance */
+    size_t window;   /* longest match distance, a power of two */
     size_t restart;  /* matches do not reach before multiples of this; 0: no such points */
     size_t cut;      /* matches and copies end at multiples of this; 0: no such points */
     unsigned depth;  /* candidates looked at for each position */

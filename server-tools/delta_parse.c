@@ -32,7 +32,8 @@ struct parser {
     const struct forge_parse_options *options;
     struct forge_tokens *out;
     int32_t *head;     /* newest position by hash of three bytes, -1: none */
-    int32_t *previous; /* by position: the one before with the same hash */
+    int32_t *previous; /* by position, a ring as long as the window: the one before with the same hash */
+    size_t ring_mask;
     size_t indexed;    /* positions below are in the chains */
     uint32_t reps[RB_PM_REPS];
     uint64_t copy_end; /* as the decoder has them at the start of the gap */
@@ -130,7 +131,7 @@ index_to(struct parser *p, size_t at)
     for (; p->indexed < at; p->indexed++) {
         if (p->indexed + MATCH_MIN <= p->files->new_len) {
             uint32_t h = hash3(p->files->new + p->indexed);
-            p->previous[p->indexed] = p->head[h];
+            p->previous[p->indexed & p->ring_mask] = p->head[h];
             p->head[h] = (int32_t)p->indexed;
         }
     }
@@ -215,7 +216,7 @@ try_matches(struct parser *p, struct node *n, size_t at, size_t limit, size_t ro
     if (limit < MATCH_MIN) {
         return;
     }
-    for (int32_t c = p->head[hash3(new + at)]; c >= 0 && (size_t)c >= lowest && depth > 0; c = p->previous[c], depth--) {
+    for (int32_t c = p->head[hash3(new + at)]; c >= 0 && (size_t)c >= lowest && depth > 0; c = p->previous[(size_t)c & p->ring_mask], depth--) {
         if (longest < limit && new[(size_t)c + longest] != new[at + longest]) {
             continue;
         }
@@ -268,6 +269,22 @@ try_copies(struct parser *p, struct node *n, size_t at, size_t limit, size_t roo
     }
 }
 
+/* Neighbours among the tokens from `first` on that are literals become one. */
+static void
+join_literals(struct forge_tokens *t, size_t first)
+{
+    size_t kept = first;
+
+    for (size_t i = first; i < t->count; i++) {
+        if (kept > first && t->list[i].kind == RB_PM_LITERAL && t->list[kept - 1].kind == RB_PM_LITERAL) {
+            t->list[kept - 1].len += t->list[i].len;
+        } else {
+            t->list[kept++] = t->list[i];
+        }
+    }
+    t->count = kept;
+}
+
 /* Emit the cheapest way to nodes[count]. */
 static void
 emit_path(struct parser *p, size_t count)
@@ -286,6 +303,7 @@ emit_path(struct parser *p, size_t count)
         p->out->list[i] = p->out->list[--j];
         p->out->list[j] = t;
     }
+    join_literals(p->out, first);
 }
 
 /* Where a token that begins at `at` must end. */
@@ -370,7 +388,8 @@ forge_parse(const struct forge_files *files, const struct forge_index *index,
 
     *out = (struct forge_tokens){0};
     p.head = rb_alloc(((size_t)1 << HASH_BITS) * sizeof *p.head);
-    p.previous = rb_alloc((files->new_len + 1) * sizeof *p.previous);
+    p.ring_mask = options->window * 2 - 1; /* a power of two, so that all of the window stays valid */
+    p.previous = rb_alloc((p.ring_mask + 1) * sizeof *p.previous);
     p.nodes = rb_alloc((BLOCK_LEN + 1) * sizeof *p.nodes);
     memset(p.head, 0xff, ((size_t)1 << HASH_BITS) * sizeof *p.head);
     for (int i = 0; i < RB_PM_REPS; i++) {

@@ -57,3 +57,4 @@ CI_SUITES := lint reproducible asan complete mutants.py
 $(B)/test-bin/power: override LDFLAGS += -Wl,--wrap=rb_p256_verify
 # tests/unit/build_test.c lets the decoder disagree with the encoder.
 $(B)/test-bin/unit: override LDFLAGS += -Wl,--wrap=rb_payload_decode
+include tests/fuzz.mk
