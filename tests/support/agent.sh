@@ -23,6 +23,7 @@ repo() {
 image() {
     local version=$1 body=$2
     shift 2
+    # shellcheck disable=SC2046 # two words or none
     otaforge image build --body "$body" --version "$version" --key repo/keys/image.pem -o "$version.img" \
         $(case " $* " in *" --hardware "*) ;; *) echo --hardware demo-board ;; esac) "$@" >/dev/null
 }
