@@ -392,6 +392,33 @@ TEST(ZIP_18_more_than_declared)
     CHECK_OK(deflated(0, 0));
 }
 
+/* The entry that is kept in memory while it is read must not grow past what was declared either. */
+TEST(ZIP_18_manifest_is_a_bomb)
+{
+    enum { LEN = 20000000 };
+    uint8_t *packed = malloc(LEN / 500);
+    uint8_t *plain = calloc(1, LEN);
+    z_stream z = {0};
+
+    CHECK(deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+    z.next_in = plain;
+    z.avail_in = LEN;
+    z.next_out = packed;
+    z.avail_out = LEN / 500;
+    CHECK(deflate(&z, Z_FINISH) == Z_STREAM_END);
+    const struct zip_part part = {.name = "manifest.json",
+                                  .data = (const char *)packed,
+                                  .len = z.total_out,
+                                  .packed = true,
+                                  .unpacked_len = 10,
+                                  .crc = rb_crc32(0, plain, 10)};
+    struct test_zip zip = test_zip_make(&part, 1, NULL);
+    CHECK_ERR(test_zip_verdict(&zip), RB_ERR_RPK_ENTRY);
+    (void)deflateEnd(&z);
+    free(plain);
+    free(packed);
+}
+
 TEST(ZIP_19_total_size)
 {
     struct test_zip z = good_zip();
@@ -610,4 +637,26 @@ TEST(LOCAL_01_file_rewritten_after_it_was_verified)
     rpk_file_close(file);
     free(data);
     free(path);
+}
+
+/* Two words with one CRC-32: of all checks, only the signature's digest sees the change. */
+TEST(LOCAL_01_rewritten_with_the_same_crc)
+{
+    const struct rpk_visitor visitor = {ignore_entry, ignore_data, ignore_entry, NULL};
+    const struct zip_part parts[] = {test_manifest, {.name = "word", .data = "plumless"}};
+    struct test_zip z = test_zip_make(parts, 2, NULL);
+    struct forge_bytes p = test_signed(&z.bytes);
+    struct rpk_file *file;
+
+    CHECK(rb_crc32(0, "plumless", 8) == rb_crc32(0, "buckeroo", 8));
+    CHECK_OK(rb_file_replace("p.rpk", p.data, p.len, 0644));
+    CHECK_OK(rpk_file_open_path("p.rpk", 0, &file));
+    int fd = open("p.rpk", O_WRONLY);
+    CHECK(pwrite(fd, "buckeroo", 8, (off_t)z.directory - 8) == 8);
+    (void)close(fd);
+    CHECK_ERR(rpk_file_walk(file, &visitor), RB_ERR_RPK_DIGEST);
+    rpk_file_close(file);
+    CHECK_ERR(rpk_file_open_path("p.rpk", 0, &file), RB_ERR_RPK_DIGEST);
+    free(p.data);
+    test_zip_free(&z);
 }
