@@ -51,7 +51,7 @@ ci: ## The long proofs: asan, mutants, lint, reproducible build, complete kill s
 deps: ## Install the Debian packages that are missing
 	@tests/deps build check ci
 
-CI_SUITES := lint reproducible asan complete mutants.py
+CI_SUITES := lint reproducible fuzzed asan complete mutants.py
 
 # tests/power/update_test.c remembers the answers of the signature check.
 $(B)/test-bin/power: override LDFLAGS += -Wl,--wrap=rb_p256_verify
