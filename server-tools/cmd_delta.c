@@ -183,7 +183,7 @@ static const struct rb_option info_options[] = {
 };
 
 const struct rb_verb forge_delta_verbs[] = {
-    {"delta create", "", "make a payload that turns OLD into NEW, and check that it does", create_options, 0, 0, create},
+    {"delta create", "", "make a payload that turns OLD into NEW, and check it", create_options, 0, 0, create},
     {"delta apply", "", "rebuild NEW from OLD and a payload or BSDIFF40 patch", apply_options, 0, 0, apply},
     {"delta info", "PATCH", "what a payload holds and needs", info_options, 1, 1, info},
     {0},

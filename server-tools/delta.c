@@ -208,7 +208,7 @@ encode_full(const struct forge_files *f, struct plan *plan, struct rb_progress *
 {
     plan->restart_every = FULL_RESTART;
     RB_TRY(encode_mixed(f, plan, bar, out));
-    if (out->raw_count * 2 > out->segment_count) {
+    if (out->raw_count * 2 > out->segment_count && out->raw_count < out->segment_count) {
         struct encoded other;
         plan->restart_every = 1;
         rb_err err = encode_mixed(f, plan, NULL, &other);

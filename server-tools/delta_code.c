@@ -113,7 +113,8 @@ finish_coder(struct coder *c)
     for (int i = 0; i < 5; i++) {
         shift_low(c);
     }
-    for (int i = 0; i < 4 && c->out_len > DUMMY_LEN + 1 && c->out_len <= sizeof c->out && c->out[c->out_len - 1] == 0; i++) {
+    bool kept = c->out_len <= sizeof c->out;
+    for (int i = 0; i < 4 && kept && c->out_len > DUMMY_LEN + 1 && c->out[c->out_len - 1] == 0; i++) {
         c->out_len--;
     }
 }

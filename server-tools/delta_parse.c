@@ -216,7 +216,8 @@ try_matches(struct parser *p, struct node *n, size_t at, size_t limit, size_t ro
     if (limit < MATCH_MIN) {
         return;
     }
-    for (int32_t c = p->head[hash3(new + at)]; c >= 0 && (size_t)c >= lowest && depth > 0; c = p->previous[(size_t)c & p->ring_mask], depth--) {
+    int32_t c = p->head[hash3(new + at)];
+    for (; c >= 0 && (size_t)c >= lowest && depth > 0; c = p->previous[(size_t)c & p->ring_mask], depth--) {
         if (longest < limit && new[(size_t)c + longest] != new[at + longest]) {
             continue;
         }
