@@ -20,7 +20,7 @@ otaforge release create repo --image v2.img --quiet --effort 1 >/dev/null
 otaforge serve repo --listen 127.0.0.1:0 >serve.out 2>&1 &
 server=$!
 trap 'kill $server' EXIT
-until grep -q http serve.out; do sleep 0.1; done
+until grep -qs http serve.out; do sleep 0.1; done
 url=$(grep -o 'http://[0-9.:]*' serve.out)
 printf '{"hardware": "bench", "repository_url": "%s/"}' "$url" >settings.json
 
