@@ -15,24 +15,6 @@
 
 #define LOCK_WAIT_MS 2000u
 
-static const char *const TEARS[RB_TEAR_COUNT] = {
-    [RB_TEAR_BEFORE] = "before",   [RB_TEAR_FIRST_BYTE] = "first-byte", [RB_TEAR_HALF] = "half",
-    [RB_TEAR_ALMOST] = "almost",   [RB_TEAR_SECOND_HALF] = "second-half", [RB_TEAR_RANDOM] = "random",
-    [RB_TEAR_MARGINAL] = "marginal", [RB_TEAR_AFTER] = "after",
-};
-
-bool
-ota_tear_named(const char *name, enum rb_tear *out)
-{
-    for (int i = 0; i < RB_TEAR_COUNT; i++) {
-        if (strcmp(name, TEARS[i]) == 0) {
-            *out = (enum rb_tear)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 void
 ota_device_cut_at(struct ota_device *d, uint64_t op, enum rb_tear tear, uint64_t seed)
 {
@@ -81,27 +63,11 @@ device_erase(void *ctx, uint32_t address)
 }
 
 static rb_err
-read_config(const char *path, struct rb_loader_config *out)
-{
-    uint8_t raw[RB_LOADER_CONFIG_LEN];
-
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return rb_fail_errno("%s", path);
-    }
-    rb_err err = rb_pread_all(fd, raw, sizeof raw, 0);
-    (void)close(fd);
-    RB_TRY(err);
-    err = rb_loader_config_parse(raw, out);
-    return err == RB_OK ? RB_OK : rb_fail(err, "%s", path);
-}
-
-static rb_err
 open_flash(struct ota_device *d, bool writable)
 {
     const char *path = d->settings.flash_path;
 
-    RB_TRY(read_config(path, &d->config));
+    RB_TRY(rb_flashfile_config(path, &d->config));
     if (strcmp(d->config.hardware, d->settings.hardware) != 0) {
         return rb_fail(RB_ERR_AGENT_SETTINGS, "settings say hardware %s, the loader says %s", d->settings.hardware,
                        d->config.hardware);

@@ -59,8 +59,6 @@ void ota_device_close(struct ota_device *d);
 /** For a simulated flash: let the power fail in flash operation number `op`, torn as `tear` says. The process ends
  * there, at once, with exit code 3. */
 void ota_device_cut_at(struct ota_device *d, uint64_t op, enum rb_tear tear, uint64_t seed);
-/** Whether `name` is a tear ("before", "half", "marginal", ...). */
-bool ota_tear_named(const char *name, enum rb_tear *out);
 
 /** Header of the image in a slot. Admission is left out: what cannot boot is shown all the same. */
 void ota_slot_read(const struct ota_device *d, uint8_t slot, struct ota_slot *out);

@@ -262,7 +262,7 @@ prepare_cut(struct ota_device *d)
         || !rb_cli_number("--seed", false, 0, UINT32_MAX, 1, &seed)) {
         return false;
     }
-    if (name != NULL && !ota_tear_named(name, &tear)) {
+    if (name != NULL && !rb_tear_named(name, &tear)) {
         (void)rb_cli_usage("no tear is called '%s'", name);
         return false;
     }

@@ -491,3 +491,46 @@ rb_flashfile_close(struct rb_flashfile *f)
     f->state = NULL;
     f->powered = false;
 }
+
+static const char *const tear_names[RB_TEAR_COUNT] = {
+    [RB_TEAR_BEFORE] = "before",           [RB_TEAR_FIRST_BYTE] = "first-byte", [RB_TEAR_HALF] = "half",
+    [RB_TEAR_SECOND_HALF] = "second-half", [RB_TEAR_ALMOST] = "almost",         [RB_TEAR_RANDOM] = "random",
+    [RB_TEAR_MARGINAL] = "marginal",       [RB_TEAR_AFTER] = "after",
+};
+
+const char *
+rb_tear_name(enum rb_tear tear)
+{
+    return tear_names[tear];
+}
+
+bool
+rb_tear_named(const char *name, enum rb_tear *out)
+{
+    for (int i = 0; i < RB_TEAR_COUNT; i++) {
+        if (strcmp(name, tear_names[i]) == 0) {
+            *out = (enum rb_tear)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+rb_err
+rb_flashfile_config(const char *path, struct rb_loader_config *out)
+{
+    uint8_t raw[RB_LOADER_CONFIG_LEN];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return rb_fail_errno("%s", path);
+    }
+    rb_err err = rb_pread_all(fd, raw, sizeof raw, 0);
+    (void)close(fd);
+    if (err == RB_ERR_TRUNCATED) {
+        return rb_fail(RB_ERR_LOADER_CONFIG, "%s: shorter than a loader configuration", path);
+    }
+    RB_TRY(err);
+    err = rb_loader_config_parse(raw, out);
+    return err == RB_OK ? RB_OK : rb_fail(err, "%s", path);
+}

@@ -9,6 +9,7 @@
 #define RB_HOST_FLASHFILE_H
 
 #include "lib/core/flash.h"
+#include "lib/core/loader_config.h"
 
 #include <stdbool.h>
 
@@ -25,6 +26,10 @@ enum rb_tear {
     RB_TEAR_AFTER,         /* complete, but the caller never hears of it */
     RB_TEAR_COUNT,
 };
+
+/** Word for a tear ("before", "first-byte", ...), and the inverse; false when there is no such word. */
+const char *rb_tear_name(enum rb_tear tear);
+bool rb_tear_named(const char *name, enum rb_tear *out);
 
 struct rb_flashfile {
     struct rb_flash flash;  /* hand out &f->flash */
@@ -51,6 +56,11 @@ rb_err rb_flashfile_open(struct rb_flashfile *f, const char *path, bool writable
 /** Make a file of `size` erased bytes; replaces nothing: RB_ERR_IO_EXISTS. */
 RB_MUST_USE
 rb_err rb_flashfile_create(const char *path, uint32_t size);
+
+/** The loader configuration in the first sector of a flash file (docs/format.md section 1): it has the geometry that
+ * rb_flashfile_open wants. RB_ERR_IO_NOT_FOUND, RB_ERR_LOADER_CONFIG, RB_ERR_IO. */
+RB_MUST_USE
+rb_err rb_flashfile_config(const char *path, struct rb_loader_config *out);
 
 /** Power back on after a cut: reads and writes work again, marginal bits stay marginal. */
 void rb_flashfile_power_on(struct rb_flashfile *f);

@@ -18,12 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const tear_names[RB_TEAR_COUNT] = {
-    [RB_TEAR_BEFORE] = "before",           [RB_TEAR_FIRST_BYTE] = "first-byte", [RB_TEAR_HALF] = "half",
-    [RB_TEAR_SECOND_HALF] = "second-half", [RB_TEAR_ALMOST] = "almost",         [RB_TEAR_RANDOM] = "random",
-    [RB_TEAR_MARGINAL] = "marginal",       [RB_TEAR_AFTER] = "after",
-};
-
 struct sim {
     struct rb_flashfile flash;
     struct rb_loader_config config;
@@ -53,27 +47,9 @@ event(void *ctx, const struct rb_boot_event *e)
 }
 
 static rb_err
-read_config(const char *path, struct rb_loader_config *out)
-{
-    uint8_t raw[RB_LOADER_CONFIG_LEN];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0) {
-        return rb_fail_errno("%s", path);
-    }
-    rb_err err = rb_pread_all(fd, raw, sizeof raw, 0);
-    (void)close(fd);
-    if (err == RB_ERR_TRUNCATED) {
-        return rb_fail(RB_ERR_LOADER_CONFIG, "the file is shorter than a loader configuration");
-    }
-    RB_TRY(err);
-    return rb_loader_config_parse(raw, out);
-}
-
-static rb_err
 open_flash(struct sim *sim, const char *path)
 {
-    RB_TRY(read_config(path, &sim->config));
+    RB_TRY(rb_flashfile_config(path, &sim->config));
     RB_TRY(rb_flashfile_open(&sim->flash, path, true, sim->config.sector_size, sim->config.program_unit));
     if (sim->flash.flash.size != sim->config.flash_size) {
         rb_flashfile_close(&sim->flash);
@@ -88,7 +64,6 @@ static bool
 plan_cut(struct rb_flashfile *flash, int *code)
 {
     const char *name = rb_cli_option("--tear");
-    int tear = 0;
 
     *code = RB_EXIT_USAGE;
     if (!rb_cli_number("--cut", false, 1, UINT32_MAX, 0, &flash->cut_at)
@@ -99,14 +74,11 @@ plan_cut(struct rb_flashfile *flash, int *code)
         *code = rb_cli_usage("--tear needs --cut: it says how the operation that is cut ends");
         return false;
     }
-    while (name != NULL && tear < RB_TEAR_COUNT && strcmp(name, tear_names[tear]) != 0) {
-        tear++;
-    }
-    if (tear == RB_TEAR_COUNT) {
+    flash->tear = RB_TEAR_BEFORE;
+    if (name != NULL && !rb_tear_named(name, &flash->tear)) {
         *code = rb_cli_usage("--tear takes before, first-byte, half, second-half, almost, random, marginal or after");
         return false;
     }
-    flash->tear = (enum rb_tear)tear;
     return true;
 }
 
@@ -168,7 +140,7 @@ boot(struct sim *sim, const char *path, unsigned watchdog_s)
     rb_err err = rb_boot(&port, &sim->config, scratch, &handoff);
     if (err == RB_ERR_FLASH_POWER) {
         (void)rb_fail(err, "power cut in flash operation %" PRIu64 " (%s)", sim->flash.ops,
-                      tear_names[sim->flash.tear]);
+                      rb_tear_name(sim->flash.tear));
         return rb_cli_error(err, path);
     }
     if (err == RB_ERR_NOT_FOUND) {
