@@ -2,10 +2,11 @@
 #
 # Sourced by tests of the agent: a repository, a server, images, devices that are directories. Works in the current
 # directory. Each helper ends the test with a message when it cannot do its part.
-app=$RB_BIN/../app
-killat=$RB_BIN/../test-bin/killat
+export app=$RB_BIN/../app
+export killat=$RB_BIN/../test-bin/killat
 
 servers=
+# shellcheck disable=SC2154 # pid is the loop's
 trap 'for pid in $servers; do kill "$pid" 2>/dev/null || true; done' EXIT
 
 die() {
