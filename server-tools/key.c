@@ -219,7 +219,7 @@ forge_key_open(const char *reference, struct forge_key **out)
 {
     struct forge_key *key = NULL;
     uint8_t *pem = rb_alloc(KEY_FILE_MAX + 1);
-    const char *path = NULL;
+    const char *path = reference;
     size_t len = 0;
     mode_t mode = 0;
 
@@ -504,7 +504,7 @@ rb_err
 forge_public_p256_read(const char *reference, uint8_t out[RB_P256_KEY_LEN])
 {
     uint8_t *pem = rb_alloc(KEY_FILE_MAX + 1);
-    const char *path = NULL;
+    const char *path = reference;
     size_t len = 0;
     mode_t mode = 0;
     bool private_key = false;
